@@ -1,0 +1,154 @@
+/**
+ * Header layouts of ABI v1: byte offsets, frozen. A header may grow at its end (its own `header_len` says
+ * how long it is), and a field never moves. ABI.md draws them.
+ */
+
+/** In front of every frame, one per endpoint: what differs between the endpoints of one message. 32 bytes. */
+export const ENTRY = {
+  TOTAL: 0, // u32: this header and what follows, padded to 8
+  KIND: 4, // u16: RECORD
+  FLAGS: 6, // u16: ENTRY_FLAG
+  HEADER: 8, // u16
+  PORT: 10, // u16: index of the input in the module's manifest
+  OFFSET_LO: 12, // u32: place in the endpoint's lane, never reused
+  OFFSET_HI: 16, // u32
+  PRIORITY: 20, // u8: 0 first
+  ATTEMPT: 21, // u8: hand-overs that failed before this one
+  RESERVED: 22, // u16
+  DEADLINE: 24, // f64: powered clock, ms; Infinity = none
+  SIZE: 32,
+} as const;
+
+/** The message itself: immutable, shared by every endpoint, stored as it is. 56 bytes, then sections. */
+export const FRAME = {
+  VERSION: 0, // u8: 1
+  HOPS: 1, // u8: modules passed
+  HEADER: 2, // u16
+  TOTAL: 4, // u32: header and sections, padded to 8
+  SOURCE: 8, // u32: registry id, never reused
+  SCHEMA: 12, // u32: 0
+  UID: 16, // 16 bytes
+  ENQUEUED: 32, // f64: wall clock, ms
+  SYS: 40, // u32: length of the system properties
+  APP: 44, // u32: of the application properties
+  EXT: 48, // u32: of the extensions
+  BODY: 52, // u32: of the body
+  SIZE: 56,
+} as const;
+export const FRAME_VERSION = 1;
+
+/** One property: 12 bytes, then name and value, padded to 4. */
+export const PROPERTY = {
+  NAME_ID: 0, // u16: 0 = the name follows
+  TYPE: 2, // u8: PROPERTY_TYPE
+  FLAGS: 3, // u8: 0
+  NAME_LEN: 4, // u16
+  RESERVED: 6, // u16
+  VALUE_LEN: 8, // u32
+  SIZE: 12,
+} as const;
+
+/** Host to guest, in front of the records of one batch. 64 bytes. */
+export const BATCH = {
+  MAGIC: 0, // u32
+  HEADER: 4, // u16
+  MINOR: 6, // u16
+  TOTAL: 8, // u32: header and records
+  COUNT: 12, // u32
+  SEQ_LO: 16, // u32
+  SEQ_HI: 20, // u32
+  NOW_WALL: 24, // f64: ms
+  NOW_POWERED: 32, // f64: ms
+  BUDGET_US: 40, // u32: CPU time that is left for this call
+  OUT_MAX: 44, // u32: most bytes the result may have
+  FLAGS: 48, // u32: BATCH_FLAG
+  CONFIG_VERSION: 52, // u32
+  RESERVED: 56, // 8 bytes
+  SIZE: 64,
+} as const;
+export const BATCH_MAGIC = 0x31425053; // "SPB1"
+
+/** Guest to host, in front of the effects. 32 bytes. */
+export const RESULT = {
+  MAGIC: 0, // u32
+  HEADER: 4, // u16
+  MINOR: 6, // u16
+  TOTAL: 8, // u32: header and effects
+  COUNT: 12, // u32: effects
+  CONSUMED: 16, // u32: records handled, from the first; fewer than given = call again for the rest
+  FLAGS: 20, // u32
+  RESERVED: 24, // 8 bytes
+  SIZE: 32,
+} as const;
+export const RESULT_MAGIC = 0x31525053; // "SPR1"
+
+/** In front of each effect. 24 bytes. */
+export const EFFECT_HEADER = {
+  TOTAL: 0, // u32: header and payload, padded to 8
+  KIND: 4, // u16: EFFECT
+  FLAGS: 6, // u16
+  HEADER: 8, // u16
+  PORT: 10, // u16: index of the output in the module's manifest
+  CAUSE: 12, // u32: index of the record that caused it; NO_CAUSE = none
+  CORR_LO: 16, // u32
+  CORR_HI: 20, // u32
+  SIZE: 24,
+} as const;
+export const NO_CAUSE = 0xffffffff;
+
+/** Host to guest, once, through the mailbox, before any batch. 48 bytes, then the configuration as JSON. */
+export const INIT = {
+  MAGIC: 0, // u32
+  HEADER: 4, // u16
+  MINOR: 6, // u16
+  FEATURES: 8, // u32[4]: what the host offers; the guest writes back what it will use
+  RECORD_MAX: 24, // u32: largest record, bytes
+  RESULT_MAX: 28, // u32: largest result, bytes
+  CONFIG_VERSION: 32, // u32
+  CONFIG_LEN: 36, // u32
+  INSTANCE: 40, // u32: how many instances of this module were made before
+  RESERVED: 44, // u32
+  SIZE: 48,
+} as const;
+export const INIT_MAGIC = 0x31495053; // "SPI1"
+
+/** What a batch holds. Kinds not named here are reserved; a kind with MAY_IGNORE may be skipped by length. */
+export const RECORD = {
+  MESSAGE: 1,
+  TIMER: 2,
+  METHOD: 3,
+  CONFIG: 4,
+  DESIRED: 5,
+  REPLY: 6,
+  PROBE: 7,
+  SOURCE: 8,
+  TOPIC: 9,
+  QUIESCE: 10,
+} as const;
+
+export const ENTRY_FLAG = { MAY_IGNORE: 1, REDELIVERED: 2, CONTROL: 4 } as const;
+export const BATCH_FLAG = { REPLAY: 1, RERUN: 2 } as const;
+
+/** What a result holds. */
+export const EFFECT = {
+  /** Payload: a frame. Its uid, source, hops and time are the host's to write. */
+  EMIT: 1,
+  /** Payload: u32 record index, u32 0. The record's frame goes on unchanged. */
+  PASS: 2,
+  /** Payload: u32 VERDICT, u32 retry after ms, then the reason as utf-8. */
+  VERDICT: 3,
+  /** Payload: u32 key length, u32 value length, key, value. Written by the sandbox from the batch overlay. */
+  KV_PUT: 4,
+  /** Payload: u32 key length, u32 0, key. Written by the sandbox. */
+  KV_DEL: 5,
+  TIMER_SET: 6,
+  TIMER_CANCEL: 7,
+  REPORT: 8,
+  METHOD_REPLY: 9,
+  INVOKE: 10,
+  HTTP: 11,
+  METRIC: 12,
+  PUBLISH: 13,
+} as const;
+
+export const VERDICT = { OK: 0, RETRY: 1, DEAD_LETTER: 2 } as const;
