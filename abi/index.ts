@@ -13,5 +13,6 @@ export * from "./limits.ts";
 export * from "./link.ts";
 export * from "./manifest.ts";
 export * from "./property.ts";
+export * from "./signature.ts";
 export * from "./status.ts";
 export * from "./version.ts";
