@@ -1,0 +1,405 @@
+/**
+ * The journal: steps become visible at once (the View), are gathered into a group, and the group is committed
+ * as one flushed transaction. What the outside may see is released only then (J1).
+ *
+ * A step is whatever one synchronous call does; a group is sealed only between turns, so a step is never
+ * split (J9). One group is in flight; the next gathers meanwhile (J5). A failed commit for want of room
+ * retries the very same group; any other failure ends the hub thread, and recovery is from disk (J16, J17).
+ */
+import { SandpiperError, type Block } from "../../abi/index.ts";
+import { Lane, type LoadSlab } from "./lane.ts";
+import { PoweredClock, type Clock } from "./powered-clock.ts";
+import { initialLinger, nextLinger, sealDelay, type Linger } from "./sealing.ts";
+import type { Position } from "./slab.ts";
+import type { Append, CursorMove, Group, LaneKey, Recovered, Store } from "./store.ts";
+import { Tables } from "./tables.ts";
+
+/** At this much not yet durable, sockets and workers get no turn (J5). */
+export const GATHERED_BYTES_MAX = 4 * 1024 * 1024;
+/** Progress of a cursor alone is written at most this late: losing it only redelivers. */
+const LAZY_CURSOR_MS = 5_000;
+/** Powered time is written at least this often. */
+const IDLE_WRITE_MS = 10 * 60_000;
+const FULL_RETRY_MS_MIN = 100;
+const FULL_RETRY_MS_MAX = 5_000;
+
+export type JournalState = "ok" | "full" | "failed";
+
+export interface JournalOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly lingerMs: number;
+  readonly graceMs: number;
+  /** Called after each durable group, before anything else is sealed: release what waited. */
+  readonly onDurable: () => void;
+  /** A failure that only recovery from disk can mend (J17). Called once. */
+  readonly onFailure: (error: Error) => void;
+}
+
+export interface JournalCounters {
+  groups: number;
+  entriesWritten: number;
+  bytesWritten: number;
+  /** Appended and settled before they were sealed: never written (J4). */
+  entriesElided: number;
+  flushMs: number;
+}
+
+export class StoreError extends SandpiperError {}
+
+interface LaneProgress {
+  readonly lane: Lane;
+  readonly to: Position;
+  readonly cursor: number;
+}
+
+interface InFlight {
+  readonly group: Group;
+  readonly lanes: readonly LaneProgress[];
+  readonly bytes: number;
+  readonly step: number;
+}
+
+export class Journal {
+  readonly tables = new Tables();
+  readonly powered: PoweredClock;
+  readonly counters: JournalCounters = {
+    groups: 0,
+    entriesWritten: 0,
+    bytesWritten: 0,
+    entriesElided: 0,
+    flushMs: 0,
+  };
+  state: JournalState = "ok";
+
+  readonly #options: JournalOptions;
+  readonly #lanes = new Map<string, Lane>();
+  #dirtyLanes: Lane[] = [];
+  #deletedLanes: LaneKey[] = [];
+  #inFlight: InFlight | null = null;
+  #linger: Linger;
+  #lingerTimer: NodeJS.Timeout | null = null;
+  #graceTimer: NodeJS.Timeout | null = null;
+  readonly #idleTimer: NodeJS.Timeout;
+  #lazyTimer: NodeJS.Timeout | null = null;
+  #lastSeal = 0;
+  #lastStepAt = 0;
+  #step = 1;
+  #durableStep = 0;
+  #waiters: { readonly step: number; readonly resolve: () => void }[] = [];
+
+  /** Opens the View from what the store holds. @throws {StoreError} SP_STORE_CORRUPT */
+  constructor(options: JournalOptions) {
+    this.#options = options;
+    this.#linger = initialLinger(options.lingerMs);
+    const recovered = options.store.load();
+    this.powered = new PoweredClock(options.clock, recovered.poweredMs);
+    this.tables.load(recovered.rows);
+    this.#recoverLanes(recovered);
+    this.#idleTimer = setInterval(() => this.#seal(true), IDLE_WRITE_MS).unref();
+  }
+
+  #recoverLanes(recovered: Recovered): void {
+    for (const { queue, priority, cursor, records } of recovered.lanes) {
+      try {
+        const lane = Lane.recovered({ queue, priority }, cursor, records, this.#loadSlab);
+        this.#lanes.set(laneName(lane), lane);
+      } catch (cause) {
+        throw new StoreError("SP_STORE_CORRUPT", `store: ${(cause as Error).message}`, {
+          cause,
+          hint: "move the store folder aside; the gateway starts with an empty one",
+          details: { queue, priority },
+        });
+      }
+    }
+  }
+
+  /** Reads a slab's records back from the store into `into`. */
+  readonly #loadSlab: LoadSlab = (lane: LaneKey, first: number, endOffset: number, into: Block): void => {
+    let at = 0;
+    for (const record of this.#options.store.records(lane, first, endOffset)) {
+      into.u8.set(this.#options.store.read(lane, record), at);
+      at += record.bytes;
+    }
+  };
+
+  lane(key: LaneKey): Lane {
+    const name = laneName(key);
+    let lane = this.#lanes.get(name);
+    if (lane === undefined) this.#lanes.set(name, (lane = new Lane(key, 0, this.#loadSlab)));
+    return lane;
+  }
+
+  /** Lanes of a queue, most urgent first. */
+  lanesOf(queue: number): Lane[] {
+    const lanes = [...this.#lanes.values()].filter((lane) => lane.queue === queue);
+    return lanes.sort((a, b) => a.priority - b.priority);
+  }
+
+  lanes(): IterableIterator<Lane> {
+    return this.#lanes.values();
+  }
+
+  /** Deletes a lane with all it holds, as part of the current step (J28). */
+  deleteLane(lane: Lane): void {
+    lane.deleted = true;
+    lane.durable = Number.MAX_SAFE_INTEGER; // whoever waits for an acknowledgement gets it: the message is gone by command
+    this.#lanes.delete(laneName(lane));
+    this.#deletedLanes.push({ queue: lane.queue, priority: lane.priority });
+    this.#step++;
+  }
+
+  /** The lane has new entries or a new cursor. */
+  touch(lane: Lane): void {
+    if (!lane.dirty) {
+      lane.dirty = true;
+      this.#dirtyLanes.push(lane);
+    }
+  }
+
+  /** A step without grace was taken: tables changed, a result was accepted. Returns its id. */
+  step(): number {
+    this.#lastStepAt = this.#options.clock.monotonic();
+    return ++this.#step;
+  }
+
+  /** Resolves when everything stepped so far is durable. */
+  durable(): Promise<void> {
+    const step = this.#step;
+    if (step <= this.#durableStep || !this.#isDirty()) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waiters.push({ step, resolve });
+      this.kick();
+    });
+  }
+
+  #isDirty(): boolean {
+    return (
+      this.#inFlight !== null ||
+      this.#dirtyLanes.length > 0 ||
+      this.tables.isDirty ||
+      this.#deletedLanes.length > 0
+    );
+  }
+
+  /** Bytes that are not yet durable. */
+  get gatheredBytes(): number {
+    return this.#gathered().bytes + (this.#inFlight?.bytes ?? 0);
+  }
+
+  get isCongested(): boolean {
+    return this.state !== "ok" || (this.#inFlight !== null && this.gatheredBytes > GATHERED_BYTES_MAX);
+  }
+
+  /** A turn has ended in which steps were taken: seal now, after the linger, or when the disk is free. */
+  kick(): void {
+    if (this.#inFlight !== null || this.state === "failed") return;
+    const now = this.#options.clock.monotonic();
+    if (this.#linger.ms > 0 && this.#waiters.length === 0) {
+      const delay = sealDelay(this.#linger, this.#gathered(), now - this.#lastSeal);
+      if (delay > 0) {
+        this.#lingerTimer ??= setTimeout(() => this.#endLinger(), delay);
+        return;
+      }
+    }
+    this.#cancelLinger();
+    this.#seal(false);
+  }
+
+  #endLinger(): void {
+    this.#lingerTimer = null;
+    if (this.#inFlight !== null) return;
+    const half = this.#options.clock.monotonic() - this.#linger.ms / 2;
+    this.#linger = nextLinger(this.#linger, this.#options.lingerMs, this.#lastStepAt >= half);
+    this.#seal(false);
+  }
+
+  #cancelLinger(): void {
+    if (this.#lingerTimer === null) return;
+    clearTimeout(this.#lingerTimer);
+    this.#lingerTimer = null;
+  }
+
+  #gathered(): { entries: number; bytes: number } {
+    let entries = 0;
+    let bytes = 0;
+    for (const lane of this.#dirtyLanes) {
+      entries += lane.tail - lane.persisted.offset;
+      bytes += lane.unwrittenBytes;
+    }
+    return { entries, bytes };
+  }
+
+  /** Publishers took steps at `now`: what the grace and the linger measure from. */
+  stepped(now: number): void {
+    this.#lastStepAt = now;
+    for (const lane of this.#dirtyLanes) lane.mark(now);
+  }
+
+  #seal(withCursorsOnly: boolean): void {
+    if (this.#inFlight !== null || this.state === "failed") return;
+    const now = this.#options.clock.monotonic();
+    const inFlight = this.#gather(now, withCursorsOnly);
+    if (inFlight === null) return;
+    this.#inFlight = inFlight;
+    this.#lastSeal = now;
+    this.#linger = nextLinger(this.#linger, this.#options.lingerMs, null);
+    this.counters.groups++;
+    void this.#commit(inFlight, FULL_RETRY_MS_MIN);
+  }
+
+  /** Net effects since the last seal (J4), or `null` when there is nothing that deserves a flush of its own. */
+  #gather(now: number, withCursorsOnly: boolean): InFlight | null {
+    const lanes: LaneProgress[] = [];
+    const appends: Append[] = [];
+    const cursors: CursorMove[] = [];
+    let released = false;
+    let waiting = false;
+    this.#dirtyLanes = this.#dirtyLanes.filter((lane) => !lane.deleted);
+    for (const lane of this.#dirtyLanes) {
+      const to = lane.sealPosition(now, this.#options.graceMs);
+      const from = lane.cursor.offset > lane.persisted.offset ? lane.cursor : lane.persisted;
+      const elided = lane.cursor.offset - lane.persisted.offset;
+      if (elided > 0) this.counters.entriesElided += Math.min(elided, to.offset - lane.persisted.offset);
+      appends.push(...lane.slices(from, to));
+      if (lane.cursor.offset > lane.durableCursor) {
+        cursors.push({ queue: lane.queue, priority: lane.priority, offset: lane.cursor.offset });
+      }
+      if (to.offset > lane.durable) released = true;
+      if (lane.waitsForGrace) waiting = true;
+      lanes.push({ lane, to, cursor: lane.cursor.offset });
+    }
+    this.#armGrace(waiting);
+    const isWorthIt = appends.length > 0 || this.tables.isDirty || this.#deletedLanes.length > 0;
+    if (!isWorthIt && !withCursorsOnly) {
+      if (!released) {
+        if (cursors.length > 0) this.#armLazy();
+        else if (this.#waiters.length > 0) this.#resolveWaiters();
+        return null;
+      }
+      // Consumed without effects before it was written: nothing of it is left to make durable (J4).
+      this.#complete(lanes);
+      this.#options.onDurable();
+      if (cursors.length > 0) this.#armLazy();
+      return null;
+    }
+    return this.#sealed(lanes, appends, cursors);
+  }
+
+  #sealed(lanes: readonly LaneProgress[], appends: Append[], cursors: CursorMove[]): InFlight {
+    for (const { lane, to } of lanes) lane.persisted.set(to);
+    this.#dirtyLanes = this.#dirtyLanes.filter((lane) => (lane.dirty = lane.tail > lane.persisted.offset));
+    const rows = this.tables.takeChanges();
+    const group: Group = {
+      appends,
+      cursors,
+      rows,
+      deletedLanes: this.#deletedLanes,
+      poweredMs: this.powered.now(),
+    };
+    this.#deletedLanes = [];
+    let bytes = 0;
+    for (const append of appends) {
+      this.counters.entriesWritten += append.count;
+      bytes += append.bytes;
+    }
+    this.counters.bytesWritten += bytes;
+    return { group, lanes, bytes, step: this.#step };
+  }
+
+  async #commit(inFlight: InFlight, retryMs: number): Promise<void> {
+    const begun = this.#options.clock.monotonic();
+    try {
+      await this.#options.store.commit(inFlight.group);
+    } catch (error) {
+      return this.#commitFailed(inFlight, error, retryMs);
+    }
+    this.counters.flushMs += this.#options.clock.monotonic() - begun;
+    if (this.state === "full") {
+      this.state = "ok";
+      this.#options.store.restoreReserve();
+    }
+    this.#inFlight = null;
+    if (this.#lazyTimer !== null && inFlight.group.cursors.length > 0) {
+      clearTimeout(this.#lazyTimer);
+      this.#lazyTimer = null;
+    }
+    this.#complete(inFlight.lanes, inFlight.group.cursors);
+    this.#durableStep = inFlight.step;
+    this.#options.onDurable();
+    this.#resolveWaiters();
+    this.kick();
+  }
+
+  #commitFailed(inFlight: InFlight, error: unknown, retryMs: number): void {
+    if (!this.#options.store.isFull(error)) {
+      this.state = "failed";
+      this.#options.onFailure(error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
+    this.state = "full";
+    this.#options.store.freeReserve();
+    setTimeout(() => void this.#commit(inFlight, Math.min(FULL_RETRY_MS_MAX, retryMs * 2)), retryMs);
+  }
+
+  #complete(lanes: readonly LaneProgress[], cursors?: readonly CursorMove[]): void {
+    for (const { lane, to, cursor } of lanes) {
+      if (to.offset > lane.durable) lane.durable = to.offset;
+      if (cursors !== undefined) lane.durableCursor = Math.max(lane.durableCursor, cursor);
+      if (to.offset > lane.persisted.offset) lane.persisted.set(to);
+      lane.recycle();
+    }
+    if (cursors === undefined) {
+      this.#dirtyLanes = this.#dirtyLanes.filter(
+        (lane) => (lane.dirty = lane.tail > lane.persisted.offset || lane.cursor.offset > lane.durableCursor),
+      );
+    }
+  }
+
+  #resolveWaiters(): void {
+    const all = !this.#isDirty();
+    const due = this.#waiters.filter((w) => all || w.step <= this.#durableStep);
+    if (due.length === 0) return;
+    this.#waiters = this.#waiters.filter((w) => !due.includes(w));
+    for (const { resolve } of due) resolve();
+  }
+
+  /** A timer that fires for nothing wakes the process: it is disarmed as soon as nobody waits. */
+  #armGrace(waiting: boolean): void {
+    if (waiting) {
+      this.#graceTimer ??= setTimeout(() => {
+        this.#graceTimer = null;
+        this.kick();
+      }, this.#options.graceMs);
+    } else if (this.#graceTimer !== null) {
+      clearTimeout(this.#graceTimer);
+      this.#graceTimer = null;
+    }
+  }
+
+  #armLazy(): void {
+    this.#lazyTimer ??= setTimeout(() => {
+      this.#lazyTimer = null;
+      this.#seal(true);
+    }, LAZY_CURSOR_MS).unref();
+  }
+
+  /** Commits everything, then closes the store. Nothing may step any more. */
+  async close(): Promise<void> {
+    clearInterval(this.#idleTimer);
+    this.#cancelLinger();
+    while (this.state !== "failed") {
+      for (const lane of this.#lanes.values()) {
+        lane.deferrable = false;
+        if (lane.cursor.offset > lane.durableCursor) this.touch(lane);
+      }
+      this.#seal(true);
+      if (this.#inFlight === null || !this.#isDirty()) break;
+      await new Promise<void>((resolve) => this.#waiters.push({ step: this.#step, resolve }));
+    }
+    for (const timer of [this.#graceTimer, this.#lazyTimer]) if (timer !== null) clearTimeout(timer);
+    await this.#options.store.close();
+  }
+}
+
+const laneName = (key: LaneKey): string => `${key.queue}/${key.priority}`;

@@ -1,0 +1,290 @@
+/**
+ * The durable store: one LMDB environment, opened by the hub thread alone (J11).
+ *
+ *     0 | name u8                                                                    ->  format, powered time
+ *     1 | queue u32 | priority u8                                                    ->  cursor f64
+ *     2 | table u8 | key                                                             ->  a row
+ *     3 | queue u32 | priority u8 | first u48 | count u32 | bytes u32 (big endian)   ->  entries
+ *
+ * One tree, because each tree costs a commit pages of its own. A record's key says all that recovery needs, so
+ * that opening a store never reads a body. All writes of a group are issued in one turn, which lmdb puts into
+ * one transaction; with `overlappingSync: false` a write's promise resolves when that is flushed (J7).
+ */
+import { closeSync, fsyncSync, mkdirSync, openSync, statfsSync, unlinkSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { open, type RootDatabase } from "lmdb";
+import { SandpiperError } from "../../abi/index.ts";
+import type { Group, LaneKey, Recovered, RecoveredLane, RecordRange, Store, TableWrite } from "./store.ts";
+
+const FORMAT_VERSION = 1;
+/** Address space, not disk: `store.bytesMax` is what bounds the disk. */
+const MAP_BYTES = process.arch === "arm" ? 1 << 30 : 64 * 2 ** 30;
+/** Zero-filled file that is freed when the disk is full, so that what must still be written fits (J19). */
+const RESERVE_BYTES = 8 * 1024 * 1024;
+/** Less than this left on the disk means that a failed commit failed for want of room. */
+const FULL_BELOW_BYTES = 1024 * 1024;
+/** Powered time is written with a group, but not more often than this: it would cost each one a page. */
+const POWERED_EVERY_MS = 1_000;
+
+const KIND = { META: 0, CURSOR: 1, ROW: 2, RECORD: 3 } as const;
+const FORMAT_KEY = Buffer.from([KIND.META, 0]);
+const POWERED_KEY = Buffer.from([KIND.META, 1]);
+const CURSOR_KEY_BYTES = 6;
+const RECORD_KEY_BYTES = 20;
+
+export class LmdbStore implements Store {
+  readonly #dir: string;
+  readonly #db: RootDatabase<Buffer, Buffer>;
+  #poweredWritten = -Infinity;
+  /** Records on disk per lane, in offset order; those before `head` are gone. */
+  readonly #index = new Map<string, RecordIndex>();
+
+  /** @throws {SandpiperError} SP_STORE_OPEN, SP_STORE_FORMAT */
+  constructor(dir: string) {
+    this.#dir = dir;
+    try {
+      mkdirSync(dir, { recursive: true, mode: 0o700 });
+      this.#db = open<Buffer, Buffer>({
+        path: join(dir, "journal.mdb"),
+        mapSize: MAP_BYTES,
+        overlappingSync: false,
+        encoding: "binary",
+        keyEncoding: "binary",
+      });
+    } catch (cause) {
+      throw new SandpiperError("SP_STORE_OPEN", `store: cannot open "${dir}": ${(cause as Error).message}`, {
+        cause,
+        details: { dir },
+        hint: "check that the folder is writable, and that no other gateway uses it",
+      });
+    }
+    this.restoreReserve();
+  }
+
+  load(): Recovered {
+    this.#checkFormat();
+    const lanes = new Map<string, RecoveredLane & { cursor: number; records: RecordRange[] }>();
+    const lane = (key: Buffer) => {
+      const at = { queue: key.readUInt32BE(1), priority: key[5]! };
+      let found = lanes.get(nameOf(at));
+      if (found === undefined) lanes.set(nameOf(at), (found = { ...at, cursor: 0, records: [] }));
+      return found;
+    };
+    const rows: TableWrite[] = [];
+    for (const { key, value } of this.#db.getRange(kindRange(KIND.CURSOR)))
+      lane(key).cursor = value.readDoubleLE(0);
+    for (const { key, value } of this.#db.getRange(kindRange(KIND.ROW))) {
+      rows.push({ key: Buffer.from(key.subarray(1)), value: Buffer.from(value) });
+    }
+    for (const key of this.#db.getKeys(kindRange(KIND.RECORD))) lane(key).records.push(decodeRecordKey(key));
+    for (const found of lanes.values()) this.#index.set(nameOf(found), new RecordIndex([...found.records]));
+    return { lanes: [...lanes.values()], rows, poweredMs: this.#db.get(POWERED_KEY)?.readDoubleLE(0) ?? 0 };
+  }
+
+  #checkFormat(): void {
+    const format = this.#db.get(FORMAT_KEY)?.readUInt32LE(0) ?? FORMAT_VERSION;
+    if (format === FORMAT_VERSION) return;
+    throw new SandpiperError(
+      "SP_STORE_FORMAT",
+      `store: format ${format}, this version reads ${FORMAT_VERSION}`,
+      {
+        details: { dir: this.#dir, format },
+        hint: "run the version that wrote it, or move the folder aside",
+      },
+    );
+  }
+
+  async commit(group: Group): Promise<void> {
+    const writes: Promise<boolean>[] = [];
+    const put = (key: Buffer, value: Buffer): unknown => writes.push(this.#db.put(key, value));
+    const remove = (key: Buffer): unknown => writes.push(this.#db.remove(key));
+    const drops = group.cursors.map((move) => ({ move, keys: this.#recordKeys(move, move.offset) }));
+    for (const key of group.deletedLanes) {
+      this.#recordKeys(key, Infinity).forEach(remove);
+      remove(cursorKey(key));
+    }
+    for (const { move, keys } of drops) {
+      keys.forEach(remove);
+      put(cursorKey(move), float(move.offset));
+    }
+    for (const append of group.appends) put(recordKey(append, append), append.data as Buffer);
+    for (const { key, value } of group.rows) {
+      const row = Buffer.concat([ROW_PREFIX, key]);
+      if (value === null) remove(row);
+      else put(row, value);
+    }
+    const writesPowered = group.poweredMs - this.#poweredWritten >= POWERED_EVERY_MS;
+    if (writesPowered) {
+      put(POWERED_KEY, float(group.poweredMs));
+      put(FORMAT_KEY, FORMAT_VALUE);
+    }
+    await settleAll(writes);
+    if (writesPowered) this.#poweredWritten = group.poweredMs;
+    this.#apply(group, drops);
+  }
+
+  /** Only what has been committed counts as stored, so that a failed group can be tried again whole. */
+  #apply(group: Group, drops: readonly { readonly move: LaneKey; readonly keys: readonly Buffer[] }[]): void {
+    for (const key of group.deletedLanes) this.#index.delete(nameOf(key));
+    for (const { move, keys } of drops) this.#indexOf(move).drop(keys.length);
+    for (const append of group.appends) {
+      this.#indexOf(append).push({ first: append.first, count: append.count, bytes: append.bytes });
+    }
+  }
+
+  #recordKeys(lane: LaneKey, before: number): Buffer[] {
+    return this.#indexOf(lane)
+      .endingBy(before)
+      .map((record) => recordKey(lane, record));
+  }
+
+  #indexOf(lane: LaneKey): RecordIndex {
+    const name = nameOf(lane);
+    let index = this.#index.get(name);
+    if (index === undefined) this.#index.set(name, (index = new RecordIndex([])));
+    return index;
+  }
+
+  /** lmdb reports a full disk and a broken one alike; the file system knows which it was. */
+  isFull(): boolean {
+    const { bavail, bsize } = statfsSync(this.#dir);
+    return bavail * bsize < FULL_BELOW_BYTES;
+  }
+
+  freeReserve(): void {
+    try {
+      unlinkSync(this.#reservePath);
+    } catch {
+      // Freed before, or never there: nothing is held back either way.
+    }
+  }
+
+  /** Best effort: a disk without room for the reserve is one that will soon be full, and handled as such. */
+  restoreReserve(): void {
+    try {
+      const { bavail, bsize } = statfsSync(this.#dir);
+      if (bavail * bsize < 4 * RESERVE_BYTES) return;
+      const file = openSync(this.#reservePath, "wx", 0o600);
+      writeSync(file, Buffer.alloc(RESERVE_BYTES));
+      fsyncSync(file);
+      closeSync(file);
+    } catch {
+      // It exists already, or cannot be made.
+    }
+  }
+
+  get #reservePath(): string {
+    return join(this.#dir, "reserve");
+  }
+
+  read(lane: LaneKey, record: RecordRange): Uint8Array {
+    const value = this.#db.get(recordKey(lane, record));
+    if (value === undefined || value.length !== record.bytes) {
+      throw new SandpiperError(
+        "SP_STORE_CORRUPT",
+        `store: record ${record.first} of lane ${nameOf(lane)} is missing`,
+      );
+    }
+    return value;
+  }
+
+  records(lane: LaneKey, from: number, to: number): RecordRange[] {
+    return this.#indexOf(lane).within(from, to);
+  }
+
+  async close(): Promise<void> {
+    await this.#db.close();
+  }
+}
+
+/** Records of one lane in offset order; taken from the front, added at the end. */
+class RecordIndex {
+  #records: RecordRange[];
+  #head = 0;
+
+  constructor(records: RecordRange[]) {
+    this.#records = records;
+  }
+
+  push(record: RecordRange): void {
+    this.#records.push(record);
+  }
+
+  endingBy(offset: number): RecordRange[] {
+    const found: RecordRange[] = [];
+    for (let i = this.#head; i < this.#records.length; i++) {
+      const record = this.#records[i]!;
+      if (record.first + record.count > offset) break;
+      found.push(record);
+    }
+    return found;
+  }
+
+  drop(count: number): void {
+    this.#head += count;
+    if (this.#head < 1024 && this.#head < this.#records.length) return;
+    this.#records = this.#records.slice(this.#head);
+    this.#head = 0;
+  }
+
+  within(from: number, to: number): RecordRange[] {
+    let lo = this.#head;
+    let hi = this.#records.length;
+    while (lo < hi) {
+      const mid = (lo + hi) >> 1;
+      if (this.#records[mid]!.first < from) lo = mid + 1;
+      else hi = mid;
+    }
+    const found: RecordRange[] = [];
+    for (let i = lo; i < this.#records.length && this.#records[i]!.first < to; i++)
+      found.push(this.#records[i]!);
+    return found;
+  }
+}
+
+/**
+ * Waits for all writes of one transaction. When it fails, every one of them rejects; each rejection is taken
+ * here, so that none is left to end the process (J15).
+ */
+async function settleAll(writes: readonly Promise<boolean>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(writes);
+  const failed = outcomes.find((outcome) => outcome.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}
+
+const nameOf = (key: LaneKey): string => `${key.queue}/${key.priority}`;
+
+const ROW_PREFIX = Buffer.from([KIND.ROW]);
+const FORMAT_VALUE = Buffer.from([FORMAT_VERSION, 0, 0, 0]);
+const kindRange = (kind: number) => ({ start: Buffer.from([kind]), end: Buffer.from([kind + 1]) });
+
+function cursorKey({ queue, priority }: LaneKey): Buffer {
+  const key = Buffer.allocUnsafe(CURSOR_KEY_BYTES);
+  key[0] = KIND.CURSOR;
+  key.writeUInt32BE(queue, 1);
+  key[5] = priority;
+  return key;
+}
+
+function recordKey({ queue, priority }: LaneKey, { first, count, bytes }: RecordRange): Buffer {
+  const key = Buffer.allocUnsafe(RECORD_KEY_BYTES);
+  key[0] = KIND.RECORD;
+  key.writeUInt32BE(queue, 1);
+  key[5] = priority;
+  key.writeUIntBE(first, 6, 6);
+  key.writeUInt32BE(count, 12);
+  key.writeUInt32BE(bytes, 16);
+  return key;
+}
+
+const decodeRecordKey = (key: Buffer): RecordRange => ({
+  first: key.readUIntBE(6, 6),
+  count: key.readUInt32BE(12),
+  bytes: key.readUInt32BE(16),
+});
+
+function float(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(8);
+  bytes.writeDoubleLE(value);
+  return bytes;
+}

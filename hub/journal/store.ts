@@ -1,0 +1,72 @@
+/**
+ * What the journal asks of a back end: commit one group as one transaction, flushed; load what was
+ * committed; read a record back. Exchangeable: memory (model tests), LMDB, none (measurements).
+ */
+
+/** A lane is one priority of one queue. Queue ids are never reused (J28). */
+export interface LaneKey {
+  readonly queue: number;
+  readonly priority: number;
+}
+
+/** Contiguous entries of one lane, as they lie in a slab. */
+export interface RecordRange {
+  readonly first: number;
+  readonly count: number;
+  readonly bytes: number;
+}
+
+export interface Append extends LaneKey, RecordRange {
+  /** Belongs to the slab: valid, and unchanged, until the commit that holds it has resolved. */
+  readonly data: Uint8Array;
+}
+
+export interface CursorMove extends LaneKey {
+  /** First offset that is not settled; records that end at or before it are deleted. */
+  readonly offset: number;
+}
+
+export interface TableWrite {
+  /** Table id, then the row's key. */
+  readonly key: Buffer;
+  /** `null` deletes. */
+  readonly value: Buffer | null;
+}
+
+/** Consecutive steps, committed together and immutable once sealed (J16: the very same group is retried). */
+export interface Group {
+  readonly appends: readonly Append[];
+  readonly cursors: readonly CursorMove[];
+  readonly rows: readonly TableWrite[];
+  readonly deletedLanes: readonly LaneKey[];
+  /** Powered clock at the seal, ms (J31). */
+  readonly poweredMs: number;
+}
+
+export interface RecoveredLane extends LaneKey {
+  readonly cursor: number;
+  /** In offset order. The first may begin before the cursor. */
+  readonly records: readonly RecordRange[];
+}
+
+export interface Recovered {
+  readonly lanes: readonly RecoveredLane[];
+  readonly rows: Iterable<TableWrite>;
+  readonly poweredMs: number;
+}
+
+export interface Store {
+  load(): Recovered;
+  /** Resolves once the group is durable (J7). Rejecting leaves the store as it was before. */
+  commit(group: Group): Promise<void>;
+  /** Whether a rejected commit was for want of room, and may be tried again (J16). */
+  isFull(error: unknown): boolean;
+  /** Frees the reserve, so that the retried group fits (J19). */
+  freeReserve(): void;
+  restoreReserve(): void;
+  /** One record's bytes: a copy. */
+  read(lane: LaneKey, record: RecordRange): Uint8Array;
+  /** Records of a lane in `[from, to)`, in order. */
+  records(lane: LaneKey, from: number, to: number): RecordRange[];
+  close(): Promise<void>;
+}

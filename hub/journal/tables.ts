@@ -1,0 +1,67 @@
+/**
+ * Small durable rows: identities, routes, queue ids, sources, key-value images. The View (J11) is the whole
+ * of them, in memory; what changed since the last seal goes into the next group.
+ */
+import type { TableWrite } from "./store.ts";
+
+/** First byte of a row's key on disk: append only. */
+export const TABLE = {
+  META: 1,
+  QUEUE: 2,
+  SOURCE: 3,
+  IDENTITY: 4,
+  ROUTES: 5,
+  MODULE: 6,
+  KV: 7,
+} as const;
+export type TableId = (typeof TABLE)[keyof typeof TABLE];
+
+export class Tables {
+  /** Rows by binary key (latin1), per table. Values are never mutated. */
+  readonly #rows = new Map<number, Map<string, Buffer>>();
+  #dirty = new Map<string, Buffer | null>();
+
+  load(rows: Iterable<TableWrite>): void {
+    for (const { key, value } of rows) {
+      if (value !== null) this.#table(key[0]!).set(key.toString("latin1", 1), value);
+    }
+  }
+
+  get(table: TableId, key: string): Buffer | undefined {
+    return this.#rows.get(table)?.get(key);
+  }
+
+  /** `key` is binary, as latin1; `value` is owned by the table from here on. */
+  put(table: TableId, key: string, value: Buffer): void {
+    this.#table(table).set(key, value);
+    this.#dirty.set(String.fromCharCode(table) + key, value);
+  }
+
+  delete(table: TableId, key: string): void {
+    if (this.#table(table).delete(key)) this.#dirty.set(String.fromCharCode(table) + key, null);
+  }
+
+  /** Rows whose key begins with `prefix`, in no order. */
+  *entries(table: TableId, prefix = ""): Generator<[key: string, value: Buffer]> {
+    for (const entry of this.#table(table)) if (entry[0].startsWith(prefix)) yield entry;
+  }
+
+  get isDirty(): boolean {
+    return this.#dirty.size > 0;
+  }
+
+  /** What changed since the last call: net, one write per row (J4). */
+  takeChanges(): TableWrite[] {
+    if (this.#dirty.size === 0) return [];
+    const changes: TableWrite[] = [];
+    for (const [key, value] of this.#dirty) changes.push({ key: Buffer.from(key, "latin1"), value });
+    this.#dirty = new Map();
+    return changes;
+  }
+
+  #table(table: number): Map<string, Buffer> {
+    let rows = this.#rows.get(table);
+    if (rows === undefined) this.#rows.set(table, (rows = new Map()));
+    return rows;
+  }
+}
