@@ -8,7 +8,7 @@
  * (`persisted` may lie anywhere from `cursor` on: WASM consumers read ahead of the disk, J10.)
  * Invariants: cursor <= reader <= tail; durable <= persisted; offsets only grow and are never reused.
  */
-import { BATCH_BYTES_MAX, ENTRY, FRAME, entryTotal, type Block } from "../../abi/index.ts";
+import { BATCH_BYTES_MAX, Block, ENTRY, FRAME, entryTotal } from "../../abi/index.ts";
 import { Position, Slab, SLAB_BYTES, takeBlock } from "./slab.ts";
 import type { Append, LaneKey, RecordRange } from "./store.ts";
 
@@ -62,6 +62,8 @@ export class Lane implements LaneKey {
   dirty = false;
   #marks: { readonly at: number; readonly position: Position }[] = [];
   #evictFrom: Slab;
+  /** The slab last peeked at: a reader of a log asks for the same one page after page. */
+  #peeked: { readonly first: number; readonly block: Block } | null = null;
   #residentSlabs = 0;
 
   constructor(key: LaneKey, start: number, load: LoadSlab) {
@@ -208,6 +210,17 @@ export class Lane implements LaneKey {
       this.#residentSlabs++;
     }
     return slab.block;
+  }
+
+  /** A slab's bytes for reading now, without keeping them in memory when they are on disk. */
+  peek(slab: Slab): Block {
+    if (slab.block !== null) return slab.block;
+    if (this.#peeked?.first !== slab.first) {
+      const block = Block.allocate(slab.end);
+      this.#load(this, slab.first, slab.endOffset, block);
+      this.#peeked = { first: slab.first, block };
+    }
+    return this.#peeked.block;
   }
 
   /** Settles everything before `position`. */

@@ -1,0 +1,121 @@
+/**
+ * A module that connects over the network, as the consumer of its inputs. Only durable entries are delivered
+ * (J10); they are settled in order as they are acknowledged, and what is not settled when it goes away is
+ * delivered again, from the first (J25).
+ */
+import { ENTRY, entryDeadline, entryTotal, bodyLength, bodyStart, type Block } from "../../abi/index.ts";
+import type { Lane } from "../journal/lane.ts";
+import type { Consumer, Endpoint } from "./endpoint.ts";
+
+/** Deliveries that may wait for their acknowledgement (J23): at the edge, delivery stops. */
+export const WINDOW = 1024;
+const RING = 2048;
+const PACKET_IDS = 65535;
+/** Output that may wait in the socket of a slow reader. */
+const BACKLOG_BYTES_MAX = 1024 * 1024;
+
+export interface SubscriberSocket {
+  publish(topic: Uint8Array, bytes: Buffer, from: number, to: number, qos: 0 | 1, packetId: number, dup: boolean): void;
+  readonly writableBacklogBytes: number;
+}
+
+export interface SubscriberHost {
+  nowPowered(): number;
+  /** The topic that delivers a frame to `input`: changes only with source and properties. */
+  topic(block: Block, frame: number, input: string): Uint8Array;
+  expired(lane: Lane, count: number): void;
+  delivered(): void;
+  settled(lane: Lane): void;
+}
+
+export class Subscriber implements Consumer {
+  readonly kind = "mqtt";
+  readonly #socket: SubscriberSocket;
+  readonly #host: SubscriberHost;
+  readonly #inputs: readonly { readonly name: string; readonly endpoint: Endpoint }[];
+  readonly #qos: 0 | 1;
+  /** Deliveries in flight, by sequence modulo RING. */
+  readonly #lanes: (Lane | null)[] = Array.from({ length: RING }, () => null);
+  readonly #acked = new Uint8Array(RING);
+  #base = 0;
+  #next = 0;
+
+  constructor(
+    socket: SubscriberSocket,
+    host: SubscriberHost,
+    inputs: readonly { readonly name: string; readonly endpoint: Endpoint }[],
+    qos: 0 | 1,
+  ) {
+    this.#socket = socket;
+    this.#host = host;
+    this.#inputs = inputs;
+    this.#qos = qos;
+    for (const { endpoint } of inputs) for (const lane of endpoint.lanes) lane.rewind();
+  }
+
+  get outstanding(): number {
+    return this.#next - this.#base;
+  }
+
+  pump(): void {
+    for (const { name, endpoint } of this.#inputs) {
+      for (const lane of endpoint.lanes) if (!this.#drain(name, lane)) return;
+    }
+  }
+
+  /** Delivers what is durable; `false` when the window or the socket is full. */
+  #drain(input: string, lane: Lane): boolean {
+    const { reader } = lane;
+    const now = this.#host.nowPowered();
+    while (reader.offset < lane.durable && reader.offset < lane.tail) {
+      if (this.#next - this.#base >= WINDOW || this.#socket.writableBacklogBytes > BACKLOG_BYTES_MAX) return false;
+      const block = lane.makeResident(reader);
+      const { at } = reader;
+      const isExpired = entryDeadline(block, at) <= now;
+      const sequence = this.#next++;
+      const slot = sequence % RING;
+      this.#lanes[slot] = lane;
+      this.#acked[slot] = isExpired || this.#qos === 0 ? 1 : 0;
+      if (isExpired) this.#host.expired(lane, 1);
+      else this.#deliver(block, at, input, sequence);
+      reader.at = at + entryTotal(block, at);
+      reader.offset++;
+      if (this.#acked[slot] === 1) this.#settle();
+    }
+    return true;
+  }
+
+  #deliver(block: Block, at: number, input: string, sequence: number): void {
+    const frame = at + ENTRY.SIZE;
+    const body = bodyStart(block, frame);
+    const topic = this.#host.topic(block, frame, input);
+    const packetId = this.#qos === 0 ? 0 : (sequence % PACKET_IDS) + 1;
+    this.#socket.publish(topic, block.u8, body, body + bodyLength(block, frame), this.#qos, packetId, false);
+    this.#host.delivered();
+  }
+
+  /** PUBACK. Ids of nothing in flight are ignored. */
+  acknowledge(packetId: number): void {
+    const behind = (packetId - 1 - (this.#base % PACKET_IDS) + PACKET_IDS) % PACKET_IDS;
+    if (behind >= this.#next - this.#base) return;
+    this.#acked[(this.#base + behind) % RING] = 1;
+    this.#settle();
+    if (this.#next - this.#base <= WINDOW / 2) this.pump();
+  }
+
+  #settle(): void {
+    while (this.#base < this.#next && this.#acked[this.#base % RING] === 1) {
+      const lane = this.#lanes[this.#base % RING]!;
+      this.#lanes[this.#base % RING] = null;
+      this.#base++;
+      if (lane === null || lane.deleted) continue;
+      lane.settleOne();
+      this.#host.settled(lane);
+    }
+  }
+
+  /** The connection is gone: everything not settled will be delivered again. */
+  close(): void {
+    for (const { endpoint } of this.#inputs) for (const lane of endpoint.lanes) lane.rewind();
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * The engine: the journal with everything that takes steps in it. It runs in turns: whatever arrives in one
+ * turn of the event loop is stepped, then modules get their batches and the journal may seal; when a group is
+ * durable, acknowledgements and deliveries that waited for it go out (J1).
+ */
+import { randomBytes } from "node:crypto";
+import { entryDeadline, type Block, type DeadLetterReason } from "../abi/index.ts";
+import { bury } from "./endpoints/dead-letters.ts";
+import { Endpoints } from "./endpoints/endpoints.ts";
+import { UPSTREAM } from "./endpoints/endpoint.ts";
+import { trim } from "./endpoints/event-log.ts";
+import type { Ingress, Publisher } from "./endpoints/publisher.ts";
+import { Journal } from "./journal/journal.ts";
+import type { Lane } from "./journal/lane.ts";
+import type { Clock } from "./journal/powered-clock.ts";
+import type { Store } from "./journal/store.ts";
+import { TABLE } from "./journal/tables.ts";
+import { Metrics } from "./metrics.ts";
+import { Router, type Target } from "./router/router.ts";
+import { Sources } from "./sources.ts";
+
+/** How often waiting entries are looked through for expired ones, ms. */
+const EXPIRY_SWEEP_MS = 30_000;
+/** Entries one sweep may drop per lane. */
+const EXPIRED_PER_SWEEP_MAX = 100_000;
+
+export interface EngineOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly lingerMs: number;
+  readonly graceMs: number;
+  readonly bytesMax: number;
+  readonly onFailure: (error: Error) => void;
+}
+
+export class Engine implements Ingress {
+  readonly journal: Journal;
+  readonly endpoints: Endpoints;
+  readonly sources: Sources;
+  readonly metrics = new Metrics();
+  readonly clock: Clock;
+  wallNow: number;
+  poweredNow: number;
+  readonly uidEpoch: number;
+  readonly uidBoot: number;
+  uidSequence = 0;
+  /** Goes up with every change of routes: plans of another version are made anew. */
+  routesVersion = 1;
+
+  #router = new Router([]);
+  #isTurnPending = false;
+  #waiting: Publisher[] = [];
+  readonly #bytesMax: number;
+  #isStoreFull = false;
+  #eventReaders: (() => void)[] = [];
+  readonly #sweep: NodeJS.Timeout;
+
+  /** Opens the store. @throws SP_STORE_CORRUPT */
+  constructor(options: EngineOptions) {
+    this.clock = options.clock;
+    this.#bytesMax = options.bytesMax;
+    this.journal = new Journal({ ...options, onDurable: () => this.#onDurable() });
+    this.wallNow = options.clock.wall();
+    this.poweredNow = this.journal.powered.now();
+    this.endpoints = new Endpoints(this.journal);
+    this.sources = new Sources(this.journal);
+    this.endpoints.open(UPSTREAM);
+    [this.uidEpoch, this.uidBoot] = this.#countBoot();
+    this.#sweep = setInterval(() => this.#sweepExpired(), EXPIRY_SWEEP_MS).unref();
+  }
+
+  /** A store's epoch is random, a boot counts: together they make sequences that start at 0 unique (J30). */
+  #countBoot(): [epoch: number, boot: number] {
+    const { tables } = this.journal;
+    const row = Buffer.alloc(8);
+    const last = tables.get(TABLE.META, "boot");
+    row.writeUInt32LE(last?.readUInt32LE(0) ?? randomBytes(4).readUInt32LE(0), 0);
+    row.writeUInt32LE((last?.readUInt32LE(4) ?? 0) + 1, 4);
+    tables.put(TABLE.META, "boot", row);
+    this.journal.step();
+    return [row.readUInt32LE(0), row.readUInt32LE(4)];
+  }
+
+  setRouter(router: Router): void {
+    this.#router = router;
+    this.routesVersion++;
+  }
+
+  targets(path: string): readonly Target[] {
+    return this.#router.targets(path);
+  }
+
+  /** Full by our own counter (J19): producers wait, consumers and results go on. */
+  get isStoreFull(): boolean {
+    return this.#isStoreFull;
+  }
+
+  /** The clocks that everything in this turn is stamped with. */
+  tick(): void {
+    this.wallNow = this.clock.wall();
+    this.poweredNow = this.journal.powered.now();
+  }
+
+  stepped(): void {
+    if (this.#isTurnPending) return;
+    this.#isTurnPending = true;
+    setImmediate(this.#endTurn);
+  }
+
+  readonly #endTurn = (): void => {
+    this.#isTurnPending = false;
+    this.tick();
+    this.journal.stepped(this.clock.monotonic());
+    this.#pumpModules();
+    this.journal.kick();
+  };
+
+  #pumpModules(): void {
+    for (const endpoint of this.endpoints.all()) {
+      if (endpoint.consumer?.kind === "module") endpoint.consumer.pump();
+    }
+  }
+
+  waits(publisher: Publisher): void {
+    if (publisher.isWaiting) return;
+    publisher.isWaiting = true;
+    this.#waiting.push(publisher);
+  }
+
+  #onDurable(): void {
+    this.tick();
+    this.#trimLogs();
+    this.#release();
+    let bytes = 0;
+    for (const endpoint of this.endpoints.all()) {
+      bytes += endpoint.bytes;
+      if (endpoint.consumer?.kind === "mqtt") endpoint.consumer.pump();
+    }
+    this.#isStoreFull = bytes >= this.#bytesMax;
+    for (const wake of this.#eventReaders.splice(0)) wake();
+  }
+
+  #release(): void {
+    const waiting = this.#waiting;
+    if (waiting.length === 0) return;
+    this.#waiting = [];
+    for (const publisher of waiting) {
+      publisher.isWaiting = false;
+      const acks = publisher.release();
+      const held = publisher.retry();
+      if (acks || held) this.waits(publisher);
+    }
+  }
+
+  #trimLogs(): void {
+    const log = this.endpoints.find(UPSTREAM);
+    for (const lane of log?.lanes ?? []) {
+      const dropped = trim(lane, log!.bytesMax);
+      if (dropped === 0) continue;
+      this.metrics.dropped_oldest += dropped;
+      this.journal.touch(lane);
+    }
+  }
+
+  /** Room may be new: a consumer has settled, or an endpoint is gone. */
+  roomChanged(): void {
+    if (this.#waiting.length > 0) setImmediate(() => this.#release());
+  }
+
+  /** Resolves at the next durable group, or after `waitMs`. */
+  nextDurable(waitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, waitMs);
+      this.#eventReaders.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  /** Gives a frame up, as part of the current step. */
+  bury(endpoint: string, digest: string | null, block: Block, frame: number, reason: DeadLetterReason): void {
+    this.metrics.dead_lettered++;
+    bury(this.journal, this.endpoints, block, frame, { ...reason, endpoint, digest, diedAtMs: this.clock.wall() });
+  }
+
+  /** Entries that expired with nobody to hand them to; what is in flight never expires (J21). */
+  #sweepExpired(): void {
+    this.tick();
+    for (const endpoint of this.endpoints.all()) {
+      if (endpoint.overflow === "drop_oldest") continue;
+      for (const lane of endpoint.lanes) this.#expire(lane);
+    }
+    this.stepped();
+  }
+
+  #expire(lane: Lane): void {
+    let expired = 0;
+    while (lane.cursor.offset < lane.durable && lane.cursor.offset === lane.reader.offset) {
+      if (expired >= EXPIRED_PER_SWEEP_MAX || lane.cursor.offset >= lane.tail) break;
+      const block = lane.makeResident(lane.cursor);
+      if (entryDeadline(block, lane.cursor.at) > this.poweredNow) break;
+      lane.settleOne();
+      expired++;
+    }
+    if (expired === 0) return;
+    this.metrics.expired += expired;
+    this.journal.touch(lane);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#sweep);
+    for (const wake of this.#eventReaders.splice(0)) wake();
+    await this.journal.close();
+  }
+}

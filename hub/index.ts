@@ -1,0 +1,6 @@
+/**
+ * The hub: MQTT, identities, routes, the journal, and the endpoints between them. It knows no WASM: a module
+ * is somebody at the other end of a MessagePort.
+ */
+export * from "./face.ts";
+export { createHubThread, type HubThread } from "./client.ts";

@@ -1,0 +1,21 @@
+/** Every counter of the hub, named once. Units are in the names; a bare name counts messages. */
+export class Metrics {
+  received = 0;
+  received_bytes = 0;
+  acknowledged = 0;
+  delivered = 0;
+  no_route = 0;
+  expired = 0;
+  dropped_oldest = 0;
+  dropped_with_endpoint = 0;
+  dead_lettered = 0;
+  module_results = 0;
+  module_records = 0;
+  connections_total = 0;
+  connections_refused = 0;
+  unknown_topic = 0;
+
+  snapshot(): Record<string, number> {
+    return Object.fromEntries(Object.entries(this)) as Record<string, number>;
+  }
+}

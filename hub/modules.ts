@@ -1,0 +1,204 @@
+/**
+ * WASM modules as the hub knows them: an incarnation, key-value rows, timers, and a link while a sandbox is
+ * attached. Their results are steps of the journal.
+ */
+import type { MessagePort } from "node:worker_threads";
+import { ENTRY, SandpiperError, type Fault } from "../abi/index.ts";
+import type { Engine } from "./engine.ts";
+import type { ModuleOpen, ModuleOpened } from "./face.ts";
+import { applyEffects, type OutputPlan, type ResultSink } from "./endpoints/fan-out.ts";
+import { ModuleLink, type LinkHost, type Suspect } from "./endpoints/module-link.ts";
+import { TABLE } from "./journal/tables.ts";
+import { ModuleTimers } from "./module-timers.ts";
+import { modulePath } from "./router/router.ts";
+
+/** How long a module that is closed politely may take to return what it has in hand, ms (J27). */
+const DRAIN_MS_MAX = 5_000;
+
+interface Attached {
+  readonly spec: ModuleOpen;
+  readonly link: ModuleLink;
+  readonly timers: ModuleTimers;
+  outputs: readonly OutputPlan[];
+  outputsVersion: number;
+}
+
+export class Modules {
+  readonly #engine: Engine;
+  readonly #gatewayId: string;
+  readonly #attached = new Map<string, Attached>();
+  /** Where a fault is being pinned down, over the incarnations of a module. */
+  readonly #suspects = new Map<string, Suspect>();
+
+  constructor(engine: Engine, gatewayId: string) {
+    this.#engine = engine;
+    this.#gatewayId = gatewayId;
+  }
+
+  has(name: string): boolean {
+    return this.#attached.has(name);
+  }
+
+  /** Durable when it resolves. @throws SP_MODULE_OPEN when an incarnation is still attached */
+  async open(spec: ModuleOpen, port: MessagePort): Promise<ModuleOpened> {
+    if (this.#attached.has(spec.name)) {
+      throw new SandpiperError("SP_MODULE_OPEN", `module "${spec.name}": still attached`);
+    }
+    const row = this.#countIncarnation(spec.name);
+    const sourceIds = spec.outputs.map((output) =>
+      this.#engine.sources.intern({ deviceId: this.#gatewayId, moduleId: spec.name, output }),
+    );
+    const inputs = spec.inputs.map((input) => this.#engine.endpoints.open(`${spec.name}/${input}`));
+    const attached: Attached = {
+      spec,
+      link: new ModuleLink(port, this.#hostOf(spec), inputs, this.#suspects.get(spec.name) ?? null),
+      timers: new ModuleTimers(spec.timers),
+      outputs: [],
+      outputsVersion: 0,
+    };
+    this.#attached.set(spec.name, attached);
+    for (const endpoint of inputs) endpoint.consumer = attached.link;
+    await this.#engine.journal.durable();
+    return { incarnation: row.incarnation, outputSources: sourceIds, kv: this.keyValues(spec.name) };
+  }
+
+  #countIncarnation(name: string): { readonly id: number; readonly incarnation: number } {
+    const { tables } = this.#engine.journal;
+    const last = this.#row(name);
+    const id = last?.id ?? (tables.get(TABLE.META, "nextModule")?.readUInt32LE(0) ?? 0) + 1;
+    const incarnation = (last?.incarnation ?? 0) + 1;
+    if (last === null) tables.put(TABLE.META, "nextModule", words(id));
+    tables.put(TABLE.MODULE, binary(name), words(id, incarnation));
+    this.#engine.journal.step();
+    return { id, incarnation };
+  }
+
+  #row(name: string): { readonly id: number; readonly incarnation: number } | null {
+    const row = this.#engine.journal.tables.get(TABLE.MODULE, binary(name));
+    return row === undefined ? null : { id: row.readUInt32LE(0), incarnation: row.readUInt32LE(4) };
+  }
+
+  ready(name: string): void {
+    const attached = this.#attachedOf(name);
+    attached.link.open();
+    attached.timers.start(attached.link, () => this.#engine.journal.powered.now());
+  }
+
+  async close(name: string, how: { readonly drain: boolean; readonly fault?: Fault }): Promise<{ readonly pinned: boolean }> {
+    const attached = this.#attached.get(name);
+    if (attached === undefined) return { pinned: false };
+    attached.timers.stop();
+    if (how.drain) await attached.link.drain(DRAIN_MS_MAX);
+    const { pinned, suspect } = attached.link.close(how.fault ?? null);
+    if (suspect === null) this.#suspects.delete(name);
+    else this.#suspects.set(name, suspect);
+    for (const endpoint of this.#engine.endpoints.all()) {
+      if (endpoint.consumer === attached.link) endpoint.consumer = null;
+    }
+    this.#attached.delete(name);
+    this.#engine.stepped();
+    await this.#engine.journal.durable();
+    return { pinned };
+  }
+
+  async closeAll(): Promise<void> {
+    await Promise.all([...this.#attached.keys()].map((name) => this.close(name, { drain: true })));
+  }
+
+  async forget(name: string): Promise<void> {
+    const row = this.#row(name);
+    if (row === null) return;
+    const { tables } = this.#engine.journal;
+    for (const [key] of [...tables.entries(TABLE.KV, kvPrefix(row.id))]) tables.delete(TABLE.KV, key);
+    tables.delete(TABLE.MODULE, binary(name));
+    this.#suspects.delete(name);
+    this.#engine.journal.step();
+    await this.#engine.journal.durable();
+  }
+
+  keyValues(name: string): (readonly [key: Uint8Array, value: Uint8Array])[] {
+    const row = this.#row(name);
+    if (row === null) return [];
+    const prefix = kvPrefix(row.id);
+    const rows = [...this.#engine.journal.tables.entries(TABLE.KV, prefix)];
+    return rows.map(([key, value]) => [new Uint8Array(Buffer.from(key.slice(prefix.length), "latin1")), new Uint8Array(value)]);
+  }
+
+  #attachedOf(name: string): Attached {
+    const attached = this.#attached.get(name);
+    if (attached === undefined) throw new SandpiperError("SP_MODULE_UNKNOWN", `module "${name}": not attached`);
+    return attached;
+  }
+
+  #hostOf(spec: ModuleOpen): LinkHost {
+    const engine = this.#engine;
+    const sink = this.#sinkOf(spec);
+    return {
+      nowWall: () => engine.wallNow,
+      nowPowered: () => engine.poweredNow,
+      sourcesAfter: (id) => sourcesAfter(engine, id),
+      applyResult: (result, batch) => {
+        engine.metrics.module_results++;
+        engine.metrics.module_records += batch.count;
+        applyEffects(result, batch, sink(batch.endpoint));
+      },
+      bury: ({ endpoint, block, from }, reason) =>
+        engine.bury(endpoint, spec.digest, block, from + ENTRY.SIZE, reason),
+      expired: (_lane, count) => void (engine.metrics.expired += count),
+      stepped: (lane) => {
+        if (lane !== null && !lane.deleted) engine.journal.touch(lane);
+        engine.journal.step();
+        engine.roomChanged();
+        engine.stepped();
+      },
+    };
+  }
+
+  #sinkOf(spec: ModuleOpen): (endpoint: string) => ResultSink {
+    const engine = this.#engine;
+    const prefix = kvPrefix(this.#row(spec.name)!.id);
+    return (endpoint) => ({
+      ingress: engine,
+      output: (port) => this.#output(spec.name, port),
+      keyValue: (key, value) => {
+        if (value === null) engine.journal.tables.delete(TABLE.KV, prefix + key);
+        else engine.journal.tables.put(TABLE.KV, prefix + key, value);
+      },
+      bury: (block, frame, reason) => engine.bury(endpoint, spec.digest, block, frame, reason),
+    });
+  }
+
+  /** Plans of the outputs, made anew when the routes have changed. */
+  #output(name: string, port: number): OutputPlan {
+    const attached = this.#attachedOf(name);
+    if (attached.outputsVersion !== this.#engine.routesVersion) {
+      attached.outputsVersion = this.#engine.routesVersion;
+      attached.outputs = attached.spec.outputs.map((output) => {
+        const origin = { deviceId: this.#gatewayId, moduleId: name, output };
+        const sourceId = this.#engine.sources.intern(origin);
+        return { origin, sourceId, targets: this.#engine.targets(modulePath(name, output)) };
+      });
+    }
+    const plan = attached.outputs[port];
+    if (plan === undefined) throw new Error(`module "${name}": output port ${port}`);
+    return plan;
+  }
+}
+
+
+
+function sourcesAfter(engine: Engine, id: number): { last: number; names: (readonly [number, string])[] } {
+  const last = engine.sources.lastId;
+  const names: (readonly [number, string])[] = [];
+  for (let next = id + 1; next <= last; next++) names.push([next, engine.sources.name(next)]);
+  return { last, names };
+}
+
+const binary = (name: string): string => Buffer.from(name).toString("latin1");
+const kvPrefix = (id: number): string => words(id).toString("latin1");
+
+function words(...values: number[]): Buffer {
+  const bytes = Buffer.allocUnsafe(4 * values.length);
+  values.forEach((value, i) => bytes.writeUInt32LE(value, 4 * i));
+  return bytes;
+}
