@@ -35,24 +35,28 @@ export interface HubThread extends Hub {
 /** @param entry the compiled `hub/thread.js`; Node 20 cannot start a thread from TypeScript */
 export function createHubThread(entry: URL = defaultEntry()): HubThread {
   const worker = new Worker(entry, { name: "hub" });
-  const { call, fail } = caller(worker);
+  const calls = caller(worker);
   let closing = false;
   let failed: ((error: Error) => void) | null = null;
   let reason: Error | null = null;
   worker.on("error", (error) => (reason = error instanceof Error ? error : new Error(String(error))));
   worker.on("exit", () => {
-    const error = new SandpiperError("SP_HUB_ENDED", `hub thread: ended${reason === null ? "" : `: ${reason.message}`}`, {
-      cause: reason,
-      hint: "it is made anew from its store",
-    });
-    fail(error);
+    const error = new SandpiperError(
+      "SP_HUB_ENDED",
+      `hub thread: ended${reason === null ? "" : `: ${reason.message}`}`,
+      {
+        cause: reason,
+        hint: "it is made anew from its store",
+      },
+    );
+    calls.fail(error);
     if (!closing) failed?.(error);
   });
-  const methods = Object.fromEntries(METHODS.map((name) => [name, (...args: unknown[]) => call(name, args)]));
+  const methods = Object.fromEntries(METHODS.map((name) => [name, (...args: unknown[]) => calls.call(name, args)]));
   const close = async (): Promise<void> => {
     closing = true;
     const timer = setTimeout(() => void worker.terminate(), CLOSE_MS_MAX);
-    await call("close", []).catch(() => undefined);
+    await calls.call("close", []).catch(() => undefined);
     clearTimeout(timer);
     await worker.terminate();
   };

@@ -104,6 +104,7 @@ export class Engine implements Ingress {
   stepped(): void {
     if (this.#isTurnPending) return;
     this.#isTurnPending = true;
+    this.tick();
     setImmediate(this.#endTurn);
   }
 
@@ -181,7 +182,12 @@ export class Engine implements Ingress {
   /** Gives a frame up, as part of the current step. */
   bury(endpoint: string, digest: string | null, block: Block, frame: number, reason: DeadLetterReason): void {
     this.metrics.dead_lettered++;
-    bury(this.journal, this.endpoints, block, frame, { ...reason, endpoint, digest, diedAtMs: this.clock.wall() });
+    bury(this.journal, this.endpoints, block, frame, {
+      ...reason,
+      endpoint,
+      digest,
+      diedAtMs: this.clock.wall(),
+    });
   }
 
   /** Entries that expired with nobody to hand them to; what is in flight never expires (J21). */

@@ -5,7 +5,10 @@ import type { DeadLetter, EventRecord } from "./face.ts";
 import type { Sources } from "./sources.ts";
 
 export function eventRecord(block: Block, entryAt: number, offset: number, sources: Sources): EventRecord {
-  const { sourceId, enqueuedWall, uid, systemProperties, properties, body } = decodeFrame(block, entryAt + ENTRY.SIZE);
+  const { sourceId, enqueuedWall, uid, systemProperties, properties, body } = decodeFrame(
+    block,
+    entryAt + ENTRY.SIZE,
+  );
   const { deviceId, moduleId, output } = sources.origin(sourceId);
   const enqueuedTime = new Date(enqueuedWall).toISOString();
   return { offset, enqueuedTime, deviceId, moduleId, output, uid, systemProperties, properties, body };

@@ -8,6 +8,8 @@ import type { Capability, Fault, Property } from "../abi/index.ts";
 export interface HubConfig {
   /** Device id of the gateway itself: its modules are `<gatewayId>/<module>`. */
   readonly gatewayId: string;
+  /** Further names by which clients know this gateway: what their tokens may be for. */
+  readonly hostNames?: readonly string[];
   /** Folder of the journal; created when absent. */
   readonly storeDir: string;
   readonly listeners: readonly ListenerConfig[];

@@ -26,7 +26,7 @@ import { LmdbStore } from "./journal/lmdb-store.ts";
 import { MemoryStore } from "./journal/memory-store.ts";
 import { systemClock } from "./journal/powered-clock.ts";
 import { Modules } from "./modules.ts";
-import { listen, type Listener } from "./mqtt/listener.ts";
+import { listen, type MqttListener } from "./mqtt/listener.ts";
 import { queueStatus } from "./queue-status.ts";
 import { Routes } from "./routes.ts";
 import { Sessions } from "./sessions.ts";
@@ -42,7 +42,7 @@ interface Running {
   readonly modules: Modules;
   readonly identities: Identities;
   readonly sessions: Sessions;
-  readonly listeners: Listener[];
+  readonly listeners: MqttListener[];
 }
 
 export class LocalHub implements Hub {
@@ -64,7 +64,7 @@ export class LocalHub implements Hub {
     const routes = new Routes(engine);
     const modules = new Modules(engine, config.gatewayId);
     const identities = new Identities(engine.journal);
-    const sessions = new Sessions(engine, identities, modules, config.gatewayId);
+    const sessions = new Sessions(engine, identities, modules, config.gatewayId, config.hostNames ?? []);
     const running: Running = { engine, routes, modules, identities, sessions, listeners: [] };
     await engine.journal.durable();
     const recoveryMs = performance.now() - begun;
@@ -73,7 +73,11 @@ export class LocalHub implements Hub {
       running.listeners.push(await listen({ ...listener, handler: sessions }));
     }
     return {
-      listeners: config.listeners.map(({ protocol, host }, i) => ({ protocol, host, port: running.listeners[i]!.port })),
+      listeners: config.listeners.map(({ protocol, host }, i) => ({
+        protocol,
+        host,
+        port: running.listeners[i]!.port,
+      })),
       recoveryMs,
       recovered,
     };
@@ -97,7 +101,10 @@ export class LocalHub implements Hub {
     this.#now.modules.ready(name);
   }
 
-  closeModule(name: string, how: { readonly drain: boolean; readonly fault?: Fault }): Promise<{ readonly pinned: boolean }> {
+  closeModule(
+    name: string,
+    how: { readonly drain: boolean; readonly fault?: Fault },
+  ): Promise<{ readonly pinned: boolean }> {
     return this.#now.modules.close(name, how);
   }
 
@@ -118,7 +125,11 @@ export class LocalHub implements Hub {
     return this.#now.identities.all();
   }
 
-  async readEvents(query: { readonly from: number; readonly limit: number; readonly waitMs: number }): Promise<EventPage> {
+  async readEvents(query: {
+    readonly from: number;
+    readonly limit: number;
+    readonly waitMs: number;
+  }): Promise<EventPage> {
     const { engine } = this.#now;
     const limit = Math.min(query.limit, PAGE_ENTRIES_MAX);
     const until = performance.now() + Math.min(query.waitMs, WAIT_MS_MAX);
@@ -149,7 +160,8 @@ export class LocalHub implements Hub {
     const letters: DeadLetter[] = [];
     let next = query.from;
     for (const endpoint of engine.endpoints.all()) {
-      if (!endpoint.name.startsWith(DEAD_LETTER_PREFIX) || (wanted !== null && endpoint.name !== wanted)) continue;
+      if (!endpoint.name.startsWith(DEAD_LETTER_PREFIX) || (wanted !== null && endpoint.name !== wanted))
+        continue;
       const limit = Math.min(query.limit, PAGE_ENTRIES_MAX) - letters.length;
       const page = readLog(endpoint.lane(0), query.from, limit, (block, at, offset) =>
         deadLetter(block, at, offset, engine.sources),
@@ -168,7 +180,12 @@ export class LocalHub implements Hub {
   async status(): Promise<HubStatus> {
     const { engine, sessions } = this.#now;
     const { groups, entriesWritten, bytesWritten, entriesElided } = engine.journal.counters;
-    const store = { groups, entries_written: entriesWritten, bytes_written: bytesWritten, entries_elided: entriesElided };
+    const store = {
+      groups,
+      entries_written: entriesWritten,
+      bytes_written: bytesWritten,
+      entries_elided: entriesElided,
+    };
     return {
       state: engine.journal.state,
       connections: sessions.count,

@@ -84,7 +84,10 @@ export class Modules {
     attached.timers.start(attached.link, () => this.#engine.journal.powered.now());
   }
 
-  async close(name: string, how: { readonly drain: boolean; readonly fault?: Fault }): Promise<{ readonly pinned: boolean }> {
+  async close(
+    name: string,
+    how: { readonly drain: boolean; readonly fault?: Fault },
+  ): Promise<{ readonly pinned: boolean }> {
     const attached = this.#attached.get(name);
     if (attached === undefined) return { pinned: false };
     attached.timers.stop();
@@ -109,7 +112,7 @@ export class Modules {
     const row = this.#row(name);
     if (row === null) return;
     const { tables } = this.#engine.journal;
-    for (const [key] of [...tables.entries(TABLE.KV, kvPrefix(row.id))]) tables.delete(TABLE.KV, key);
+    for (const [key] of tables.entries(TABLE.KV, kvPrefix(row.id))) tables.delete(TABLE.KV, key);
     tables.delete(TABLE.MODULE, binary(name));
     this.#suspects.delete(name);
     this.#engine.journal.step();
@@ -121,12 +124,16 @@ export class Modules {
     if (row === null) return [];
     const prefix = kvPrefix(row.id);
     const rows = [...this.#engine.journal.tables.entries(TABLE.KV, prefix)];
-    return rows.map(([key, value]) => [new Uint8Array(Buffer.from(key.slice(prefix.length), "latin1")), new Uint8Array(value)]);
+    return rows.map(([key, value]) => [
+      new Uint8Array(Buffer.from(key.slice(prefix.length), "latin1")),
+      new Uint8Array(value),
+    ]);
   }
 
   #attachedOf(name: string): Attached {
     const attached = this.#attached.get(name);
-    if (attached === undefined) throw new SandpiperError("SP_MODULE_UNKNOWN", `module "${name}": not attached`);
+    if (attached === undefined)
+      throw new SandpiperError("SP_MODULE_UNKNOWN", `module "${name}": not attached`);
     return attached;
   }
 
@@ -138,6 +145,7 @@ export class Modules {
       nowPowered: () => engine.poweredNow,
       sourcesAfter: (id) => sourcesAfter(engine, id),
       applyResult: (result, batch) => {
+        engine.stepped();
         engine.metrics.module_results++;
         engine.metrics.module_records += batch.count;
         applyEffects(result, batch, sink(batch.endpoint));
@@ -184,8 +192,6 @@ export class Modules {
     return plan;
   }
 }
-
-
 
 function sourcesAfter(engine: Engine, id: number): { last: number; names: (readonly [number, string])[] } {
   const last = engine.sources.lastId;

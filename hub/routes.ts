@@ -73,7 +73,10 @@ export class Routes {
 
 /** A route's own time to live, else the table's; 0 or absent inherits, negative is for ever (contract §1.4). */
 function timeToLiveMs(spec: RouteSpec, table: RouteTable): number {
-  const secs = spec.timeToLiveSecs === undefined || spec.timeToLiveSecs === 0 ? table.timeToLiveSecs : spec.timeToLiveSecs;
+  const secs =
+    spec.timeToLiveSecs === undefined || spec.timeToLiveSecs === 0
+      ? table.timeToLiveSecs
+      : spec.timeToLiveSecs;
   return secs < 0 ? Infinity : secs * 1000;
 }
 

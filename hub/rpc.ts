@@ -12,8 +12,7 @@ interface Call {
 }
 
 type Reply =
-  | { readonly id: number; readonly value: unknown }
-  | { readonly id: number; readonly error: ErrorRecord };
+  { readonly id: number; readonly value: unknown } | { readonly id: number; readonly error: ErrorRecord };
 
 interface Endpoint {
   postMessage(value: unknown, transfer?: readonly MessagePort[]): void;
@@ -58,7 +57,10 @@ export function caller(end: Endpoint): Caller {
         if (failure !== null) return reject(failure);
         const id = next++;
         pending.set(id, { resolve, reject });
-        end.postMessage({ id, method, args }, args.filter((arg) => arg instanceof MessagePort));
+        end.postMessage(
+          { id, method, args },
+          args.filter((arg) => arg instanceof MessagePort),
+        );
       }),
     fail: (error) => {
       failure = error;

@@ -29,7 +29,13 @@ export interface LetterInfo extends DeadLetterReason {
 }
 
 /** Puts the frame at `[from, from + total)` away, as part of the current step. */
-export function bury(journal: Journal, endpoints: Endpoints, block: Block, from: number, info: LetterInfo): void {
+export function bury(
+  journal: Journal,
+  endpoints: Endpoints,
+  block: Block,
+  from: number,
+  info: LetterInfo,
+): void {
   const letter = withReason(block, from, info);
   const lane = endpoints.deadLettersOf(info.endpoint).lane(0);
   lane.appendFrame(letter, 0, frameTotal(letter, 0), { port: 0, deadline: Infinity });

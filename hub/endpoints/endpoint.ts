@@ -41,7 +41,11 @@ export class Endpoint {
     this.#journal = journal;
     const isDeadLetters = name.startsWith(DEAD_LETTER_PREFIX);
     this.overflow = isDeadLetters || name === UPSTREAM ? "drop_oldest" : "refuse";
-    this.bytesMax = isDeadLetters ? DEAD_LETTER_BYTES_MAX : name === UPSTREAM ? LOG_BYTES_MAX : INPUT_BYTES_MAX;
+    this.bytesMax = isDeadLetters
+      ? DEAD_LETTER_BYTES_MAX
+      : name === UPSTREAM
+        ? LOG_BYTES_MAX
+        : INPUT_BYTES_MAX;
     this.lanes = journal.lanesOf(queue);
   }
 

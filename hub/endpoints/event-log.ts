@@ -44,7 +44,8 @@ export function readLog<T>(
     for (let at = 0; at < slab.end; at += entryTotal(block, at)) {
       const offset = entryOffset(block, at);
       if (offset < next) continue;
-      if (offset >= lane.durable || entries.length >= limit || bytes >= PAGE_BYTES_MAX) return { entries, next, oldest };
+      if (offset >= lane.durable || entries.length >= limit || bytes >= PAGE_BYTES_MAX)
+        return { entries, next, oldest };
       entries.push(read(block, at, offset));
       bytes += entryTotal(block, at);
       next = offset + 1;

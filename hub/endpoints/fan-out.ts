@@ -52,7 +52,11 @@ export function applyEffects(result: LinkResult, batch: SentBatch, sink: ResultS
     const [a, b, c] = [u32[payload >> 2]!, u32[(payload + 4) >> 2]!, u32[(payload + 8) >> 2]!];
     switch (kind) {
       case LINK_EFFECT.PASS_RUN:
-        passRun({ block: batch.block, from: batch.from + a, to: batch.from + b, count: c }, sink.output(port), sink);
+        passRun(
+          { block: batch.block, from: batch.from + a, to: batch.from + b, count: c },
+          sink.output(port),
+          sink,
+        );
         break;
       case LINK_EFFECT.EMIT_RUN:
         emitRun(block, payload + 8, a, sink.output(port), sink);
@@ -85,10 +89,12 @@ function passRun(run: Run, plan: OutputPlan, sink: ResultSink): void {
   for (const target of plan.targets) {
     const first = target.options[0]!;
     if (first.condition === null) append(run, first, plan.sourceId, sink);
-    else eachEntry(run, (at, to) => {
-      const option = choose(target, flyweight.at(run.block, at + ENTRY.SIZE, plan.origin));
-      if (option !== null) append({ block: run.block, from: at, to, count: 1 }, option, plan.sourceId, sink);
-    });
+    else
+      eachEntry(run, (at, to) => {
+        const option = choose(target, flyweight.at(run.block, at + ENTRY.SIZE, plan.origin));
+        if (option !== null)
+          append({ block: run.block, from: at, to, count: 1 }, option, plan.sourceId, sink);
+      });
   }
 }
 
@@ -105,7 +111,7 @@ function hopsOf(run: Run): number {
 }
 
 function eachEntry(run: Run, visit: (at: number, to: number) => void): void {
-  for (let at = run.from; at < run.to; ) {
+  for (let at = run.from; at < run.to;) {
     const to = at + entryTotal(run.block, at);
     visit(at, to);
     at = to;
@@ -130,7 +136,10 @@ function emit(block: Block, frame: number, to: number, plan: OutputPlan, { ingre
     const option = choose(target, flyweight.at(block, frame, plan.origin));
     if (option === null) continue;
     matched = true;
-    option.lane.appendFrame(block, frame, to, { port: 0, deadline: ingress.poweredNow + option.timeToLiveMs });
+    option.lane.appendFrame(block, frame, to, {
+      port: 0,
+      deadline: ingress.poweredNow + option.timeToLiveMs,
+    });
     option.lane.pin();
     ingress.journal.touch(option.lane);
   }

@@ -188,7 +188,15 @@ export class ModuleLink implements Consumer {
     copyEntries(block, from, to, buffer, port, attempt);
     lane.reader.at = to;
     lane.reader.offset += count;
-    this.#post(buffer, to - from, { lane, endpoint: endpoint.name, block, from, end: lane.reader.copy(), count, attempt });
+    this.#post(buffer, to - from, {
+      lane,
+      endpoint: endpoint.name,
+      block,
+      from,
+      end: lane.reader.copy(),
+      count,
+      attempt,
+    });
   }
 
   #countMax(): number {
@@ -198,7 +206,15 @@ export class ModuleLink implements Consumer {
 
   #sendControl(entry: ArrayBuffer): void {
     const block = new Block(entry);
-    this.#post(entry, entry.byteLength, { lane: null, endpoint: "", block, from: 0, end: null, count: 1, attempt: 0 });
+    this.#post(entry, entry.byteLength, {
+      lane: null,
+      endpoint: "",
+      block,
+      from: 0,
+      end: null,
+      count: 1,
+      attempt: 0,
+    });
   }
 
   #post(buffer: ArrayBuffer, bytes: number, batch: Omit<SentBatch, "seq">): void {
@@ -234,7 +250,8 @@ export class ModuleLink implements Consumer {
     this.#host.applyResult(result, batch);
     if (batch.lane !== null && batch.end !== null) this.#settle(batch.lane, batch.end);
     this.#learn(batch, result.cpuUs);
-    if (result.buffer.byteLength === BUFFER_BYTES && this.#buffers.length < BUFFERS_MAX) this.#buffers.push(result.buffer);
+    if (result.buffer.byteLength === BUFFER_BYTES && this.#buffers.length < BUFFERS_MAX)
+      this.#buffers.push(result.buffer);
     this.pump();
     this.#host.stepped(batch.lane);
     if (this.#inFlight.length === 0) this.#onIdle?.();
@@ -296,7 +313,14 @@ export class ModuleLink implements Consumer {
 export type { Suspect };
 
 /** Entries as the module sees them: the port is its own input number, whatever it was when they were stored. */
-function copyEntries(block: Block, from: number, to: number, into: ArrayBuffer, port: number, attempt: number): void {
+function copyEntries(
+  block: Block,
+  from: number,
+  to: number,
+  into: ArrayBuffer,
+  port: number,
+  attempt: number,
+): void {
   const out = new Block(into);
   block.u8.copy(out.u8, 0, from, to);
   const end = to - from;

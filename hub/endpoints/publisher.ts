@@ -3,7 +3,15 @@
  * order they came (J24) once that step is durable (J1). When a queue that refuses is full, messages wait
  * here, at most a few, and then the socket waits; they are never dropped and never half accepted (J20, J21).
  */
-import { ENTRY, frameLength, writeEntry, writeFrame, writeUid, type Block, type Sections } from "../../abi/index.ts";
+import {
+  ENTRY,
+  frameLength,
+  writeEntry,
+  writeFrame,
+  writeUid,
+  type Block,
+  type Sections,
+} from "../../abi/index.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Lane } from "../journal/lane.ts";
 import { choose, type Option, type Target } from "../router/router.ts";
@@ -51,7 +59,7 @@ export interface Ingress {
   /** Our own bound on the store is reached (J19). */
   readonly isStoreFull: boolean;
   targets(path: string): readonly Target[];
-  /** Steps were taken in this turn. */
+  /** Steps are taken in this turn: from the first one on, its clocks stand. */
   stepped(): void;
   /** The publisher has acknowledgements to wait for. */
   waits(publisher: Publisher): void;
@@ -130,6 +138,7 @@ export class Publisher {
   /** Takes one message: bytes `[from, to)` of `bytes`, valid during the call only. */
   publish(plan: Plan, bytes: Buffer, from: number, to: number, wantsAck: boolean, packetId: number): void {
     const { metrics } = this.#ingress;
+    this.#ingress.stepped();
     metrics.received++;
     metrics.received_bytes += to - from;
     if (this.#held.length > 0 || !this.#admit(plan, bytes, from, to, wantsAck, packetId)) {
@@ -172,7 +181,6 @@ export class Publisher {
     writeEntry(lane.last.resident, at, frameBytes, 0, lane.tail, lane.priority, deadline);
     lane.appended(at + ENTRY.SIZE + frameBytes);
     this.#ingress.journal.touch(lane);
-    this.#ingress.stepped();
   }
 
   /** Several targets, or conditions: decides all before it appends any. The frame lies at the first's tail. */
@@ -198,7 +206,6 @@ export class Publisher {
       const deadline = this.#ingress.poweredNow + option.timeToLiveMs;
       option.lane.appendFrame(block, frame, frame + total, { port: 0, deadline });
       this.#ingress.journal.touch(option.lane);
-      this.#ingress.stepped();
     }
     if (chosen.some(({ option }) => option === inPlace)) this.#appendInPlace(inPlace, at, total);
     if (chosen.length > 1) for (const { option } of chosen) option.lane.pin();

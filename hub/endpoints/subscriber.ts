@@ -15,7 +15,15 @@ const PACKET_IDS = 65535;
 const BACKLOG_BYTES_MAX = 1024 * 1024;
 
 export interface SubscriberSocket {
-  publish(topic: Uint8Array, bytes: Buffer, from: number, to: number, qos: 0 | 1, packetId: number, dup: boolean): void;
+  publish(
+    topic: Uint8Array,
+    bytes: Buffer,
+    from: number,
+    to: number,
+    qos: 0 | 1,
+    packetId: number,
+    dup: boolean,
+  ): void;
   readonly writableBacklogBytes: number;
 }
 
@@ -68,7 +76,8 @@ export class Subscriber implements Consumer {
     const { reader } = lane;
     const now = this.#host.nowPowered();
     while (reader.offset < lane.durable && reader.offset < lane.tail) {
-      if (this.#next - this.#base >= WINDOW || this.#socket.writableBacklogBytes > BACKLOG_BYTES_MAX) return false;
+      if (this.#next - this.#base >= WINDOW || this.#socket.writableBacklogBytes > BACKLOG_BYTES_MAX)
+        return false;
       const block = lane.makeResident(reader);
       const { at } = reader;
       const isExpired = entryDeadline(block, at) <= now;

@@ -46,7 +46,11 @@ export class Identities {
       });
     }
     this.#byName.set(name, identity);
-    this.#journal.tables.put(TABLE.IDENTITY, Buffer.from(name).toString("latin1"), Buffer.from(JSON.stringify(identity)));
+    this.#journal.tables.put(
+      TABLE.IDENTITY,
+      Buffer.from(name).toString("latin1"),
+      Buffer.from(JSON.stringify(identity)),
+    );
     this.#journal.step();
     await this.#journal.durable();
   }

@@ -23,6 +23,9 @@ const IDLE_WRITE_MS = 10 * 60_000;
 const FULL_RETRY_MS_MIN = 100;
 const FULL_RETRY_MS_MAX = 5_000;
 
+/** What, besides steps, deserves a group of its own: progress of cursors, or the powered clock. */
+type Also = "nothing" | "cursors" | "clock";
+
 export type JournalState = "ok" | "full" | "failed";
 
 export interface JournalOptions {
@@ -96,7 +99,7 @@ export class Journal {
     this.powered = new PoweredClock(options.clock, recovered.poweredMs);
     this.tables.load(recovered.rows);
     this.#recoverLanes(recovered);
-    this.#idleTimer = setInterval(() => this.#seal(true), IDLE_WRITE_MS).unref();
+    this.#idleTimer = setInterval(() => this.#seal("clock"), IDLE_WRITE_MS).unref();
   }
 
   #recoverLanes(recovered: Recovered): void {
@@ -203,7 +206,7 @@ export class Journal {
       }
     }
     this.#cancelLinger();
-    this.#seal(false);
+    this.#seal("nothing");
   }
 
   #endLinger(): void {
@@ -211,7 +214,7 @@ export class Journal {
     if (this.#inFlight !== null) return;
     const half = this.#options.clock.monotonic() - this.#linger.ms / 2;
     this.#linger = nextLinger(this.#linger, this.#options.lingerMs, this.#lastStepAt >= half);
-    this.#seal(false);
+    this.#seal("nothing");
   }
 
   #cancelLinger(): void {
@@ -236,10 +239,10 @@ export class Journal {
     for (const lane of this.#dirtyLanes) lane.mark(now);
   }
 
-  #seal(withCursorsOnly: boolean): void {
+  #seal(also: Also): void {
     if (this.#inFlight !== null || this.state === "failed") return;
     const now = this.#options.clock.monotonic();
-    const inFlight = this.#gather(now, withCursorsOnly);
+    const inFlight = this.#gather(now, also);
     if (inFlight === null) return;
     this.#inFlight = inFlight;
     this.#lastSeal = now;
@@ -249,7 +252,7 @@ export class Journal {
   }
 
   /** Net effects since the last seal (J4), or `null` when there is nothing that deserves a flush of its own. */
-  #gather(now: number, withCursorsOnly: boolean): InFlight | null {
+  #gather(now: number, also: Also): InFlight | null {
     const lanes: LaneProgress[] = [];
     const appends: Append[] = [];
     const cursors: CursorMove[] = [];
@@ -271,7 +274,7 @@ export class Journal {
     }
     this.#armGrace(waiting);
     const isWorthIt = appends.length > 0 || this.tables.isDirty || this.#deletedLanes.length > 0;
-    if (!isWorthIt && !withCursorsOnly) {
+    if (!isWorthIt && also !== "clock" && (also === "nothing" || cursors.length === 0)) {
       if (!released) {
         if (cursors.length > 0) this.#armLazy();
         else if (this.#waiters.length > 0) this.#resolveWaiters();
@@ -380,7 +383,7 @@ export class Journal {
   #armLazy(): void {
     this.#lazyTimer ??= setTimeout(() => {
       this.#lazyTimer = null;
-      this.#seal(true);
+      this.#seal("cursors");
     }, LAZY_CURSOR_MS).unref();
   }
 
@@ -393,8 +396,8 @@ export class Journal {
         lane.deferrable = false;
         if (lane.cursor.offset > lane.durableCursor) this.touch(lane);
       }
-      this.#seal(true);
-      if (this.#inFlight === null || !this.#isDirty()) break;
+      this.#seal("cursors");
+      if (this.#inFlight === null) break;
       await new Promise<void>((resolve) => this.#waiters.push({ step: this.#step, resolve }));
     }
     for (const timer of [this.#graceTimer, this.#lazyTimer]) if (timer !== null) clearTimeout(timer);

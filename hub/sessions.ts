@@ -1,0 +1,245 @@
+/**
+ * Sessions: what an authenticated connection is to the hub. It publishes what its own identity may publish,
+ * and, when it is a module, consumes its inputs. One live connection per identity; the newest wins (contract
+ * §0, 12).
+ */
+import { NO_SECTIONS, type Block, type Sections } from "../abi/index.ts";
+import type { Engine } from "./engine.ts";
+import { Publisher, type Plan } from "./endpoints/publisher.ts";
+import { Subscriber, type SubscriberHost } from "./endpoints/subscriber.ts";
+import { verifySasToken } from "./identity/sas.ts";
+import type { Identities } from "./identity/identities.ts";
+import { InputTopics } from "./input-topics.ts";
+import type { Modules } from "./modules.ts";
+import type { CloseReason } from "./mqtt/close-reason.ts";
+import { decideConnect, type ConnectDecision } from "./mqtt/connect.ts";
+import type { MqttConnection } from "./mqtt/connection.ts";
+import {
+  CONNACK,
+  type ConnectRequest,
+  type MqttHandler,
+  type PublishFlags,
+  type SubscribeRequest,
+  type Will,
+} from "./mqtt/handler.ts";
+import { withArrival, type Arrival } from "./mqtt/property-bag.ts";
+import { classifyFilter, isOwnTopic, parseClientTopic, type TelemetryTopic } from "./mqtt/topics.ts";
+import { DEVICE_PATH, modulePath } from "./router/router.ts";
+
+export interface Session {
+  readonly deviceId: string;
+  readonly moduleId: string | null;
+  readonly publisher: Publisher;
+  subscriber: Subscriber | null;
+  inputsQos: 0 | 1;
+}
+
+type Connection = MqttConnection<Session, Plan>;
+
+const nameOf = (deviceId: string, moduleId: string | null): string =>
+  moduleId === null ? deviceId : `${deviceId}/${moduleId}`;
+
+export class Sessions implements MqttHandler<Session, Plan> {
+  readonly #engine: Engine;
+  readonly #identities: Identities;
+  readonly #modules: Modules;
+  readonly #gatewayId: string;
+  readonly #live = new Map<string, Connection>();
+  readonly #topics: InputTopics;
+  readonly #hostNames: readonly string[];
+
+  /** @param hostNames names by which clients know this gateway: what their tokens may be for */
+  constructor(
+    engine: Engine,
+    identities: Identities,
+    modules: Modules,
+    gatewayId: string,
+    hostNames: readonly string[],
+  ) {
+    this.#engine = engine;
+    this.#identities = identities;
+    this.#modules = modules;
+    this.#gatewayId = gatewayId;
+    this.#hostNames = [gatewayId, ...hostNames];
+    this.#topics = new InputTopics(engine.sources);
+  }
+
+  get count(): number {
+    return this.#live.size;
+  }
+
+  onConnect(connection: Connection, request: ConnectRequest): void {
+    const { metrics } = this.#engine;
+    const decision = this.#decide(request);
+    if (!decision.accepted) {
+      metrics.connections_refused++;
+      return connection.connack(decision.code);
+    }
+    const { deviceId, moduleId } = decision.claim;
+    const name = nameOf(deviceId, moduleId);
+    this.#live.get(name)?.close("taken_over");
+    this.#live.set(name, connection);
+    const publisher = new Publisher(this.#engine, connection);
+    connection.session = { deviceId, moduleId, publisher, subscriber: null, inputsQos: 1 };
+    metrics.connections_total++;
+    connection.connack(CONNACK.ACCEPTED, false);
+  }
+
+  #decide(request: ConnectRequest): ConnectDecision {
+    return decideConnect(request, {
+      identityOf: (deviceId, moduleId) => this.#identities.find(deviceId, moduleId) ?? null,
+      verify: (token, { deviceId, moduleId = null, primaryKey, secondaryKey }) => {
+        const audience = { hosts: this.#hostNames, deviceId, moduleId };
+        return verifySasToken(token, audience, [primaryKey, secondaryKey], this.#engine.clock.wall());
+      },
+    });
+  }
+
+  onTopic(connection: Connection, topic: string): Plan {
+    const session = connection.session!;
+    const parsed = parseClientTopic(topic);
+    if (parsed.kind === "telemetry" && isOwnTopic(parsed, session)) return this.#planOf(parsed, {});
+    // Acknowledged and lost, as IoT Hub does; a twin request that is none ends the connection (contract §4.2).
+    this.#engine.metrics.unknown_topic++;
+    if (parsed.kind === "malformed" && parsed.mustClose) connection.close("rejected");
+    return nowhere();
+  }
+
+  #planOf({ deviceId, moduleId, output, sections }: TelemetryTopic, arrival: Arrival): Plan {
+    const origin = { deviceId, moduleId, output };
+    const path = moduleId === null ? DEVICE_PATH : modulePath(moduleId, output);
+    const isPlain = Object.keys(arrival).length === 0;
+    return {
+      sourceId: this.#engine.sources.intern(origin),
+      origin,
+      sections: isPlain ? sections : withArrival(sections, arrival),
+      path,
+      targets: [],
+      version: 0,
+    };
+  }
+
+  onPublish(
+    { session }: Connection,
+    plan: Plan,
+    bytes: Buffer,
+    from: number,
+    to: number,
+    qos: number,
+    packetId: number,
+    flags: PublishFlags,
+  ): void {
+    const arrived =
+      flags.dup || flags.retain ? { ...plan, sections: withArrival(plan.sections, flags) } : plan;
+    session!.publisher.publish(arrived, bytes, from, to, qos > 0, packetId);
+  }
+
+  onPuback({ session }: Connection, packetId: number): void {
+    session!.subscriber?.acknowledge(packetId);
+  }
+
+  /** Any filter is granted; those the contract does not know have no effect (contract §4.2, §4.5). */
+  onSubscribe(connection: Connection, packetId: number, requests: readonly SubscribeRequest[]): void {
+    const session = connection.session!;
+    connection.suback(
+      packetId,
+      requests.map(({ qos }) => Math.min(qos, 1)),
+    );
+    for (const { filter, qos } of requests) {
+      if (classifyFilter(filter) !== "inputs" || session.moduleId === null) continue;
+      session.inputsQos = qos > 0 ? 1 : 0;
+      this.#attach(connection, session);
+    }
+  }
+
+  onUnsubscribe(connection: Connection, packetId: number, filters: readonly string[]): void {
+    const session = connection.session!;
+    connection.unsuback(packetId);
+    if (filters.some((filter) => classifyFilter(filter) === "inputs")) this.#detach(session);
+  }
+
+  /** Makes the connection the consumer of its module's inputs, as far as routes lead to them. */
+  #attach(connection: Connection, session: Session): void {
+    this.#detach(session);
+    const { deviceId, moduleId } = session;
+    if (deviceId !== this.#gatewayId || moduleId === null || this.#modules.has(moduleId)) return;
+    const prefix = `${moduleId}/`;
+    const inputs = [...this.#engine.endpoints.all()]
+      .filter(({ name }) => name.startsWith(prefix))
+      .map((endpoint) => ({ name: endpoint.name.slice(prefix.length), endpoint }));
+    session.subscriber = new Subscriber(connection, this.#hostOf(session), inputs, session.inputsQos);
+    for (const { endpoint } of inputs) endpoint.consumer = session.subscriber;
+    this.#engine.tick();
+    session.subscriber.pump();
+  }
+
+  #detach(session: Session): void {
+    const { subscriber } = session;
+    if (subscriber === null) return;
+    subscriber.close();
+    session.subscriber = null;
+    for (const endpoint of this.#engine.endpoints.all()) {
+      if (endpoint.consumer === subscriber) endpoint.consumer = null;
+    }
+  }
+
+  #hostOf({ deviceId, moduleId }: Session): SubscriberHost {
+    const engine = this.#engine;
+    return {
+      nowPowered: () => engine.poweredNow,
+      topic: (block: Block, frame: number, input: string) =>
+        this.#topics.topic(deviceId, moduleId!, input, block, frame),
+      expired: (lane, count) => {
+        engine.metrics.expired += count;
+        engine.journal.touch(lane);
+      },
+      delivered: () => void engine.metrics.delivered++,
+      settled: (lane) => {
+        engine.journal.touch(lane);
+        engine.stepped();
+        engine.roomChanged();
+      },
+    };
+  }
+
+  /** Routes may lead to inputs that had no queue before, or no longer to some that had. */
+  routesChanged(): void {
+    for (const connection of this.#live.values()) {
+      if (connection.session?.subscriber) this.#attach(connection, connection.session);
+    }
+  }
+
+  onClose(connection: Connection, _reason: CloseReason, will: Will | null): void {
+    const { session } = connection;
+    if (session === null) return;
+    const name = nameOf(session.deviceId, session.moduleId);
+    if (this.#live.get(name) === connection) this.#live.delete(name);
+    this.#detach(session);
+    session.publisher.close();
+    if (will !== null) this.#publishWill(session, will);
+  }
+
+  /** A will is an ordinary message of its device, marked as such (contract §4.2). Nobody waits for its ack. */
+  #publishWill(session: Session, { topic, payload }: Will): void {
+    const parsed = parseClientTopic(topic);
+    if (parsed.kind !== "telemetry" || !isOwnTopic(parsed, session)) return;
+    const plan = this.#planOf(parsed, { isWill: true });
+    const unheard = { puback: () => undefined, pause: () => undefined, resume: () => undefined };
+    new Publisher(this.#engine, unheard).publish(plan, payload, 0, payload.length, false, 0);
+  }
+
+  drop(deviceId: string, moduleId: string | null): void {
+    this.#live.get(nameOf(deviceId, moduleId))?.close("identity_removed");
+  }
+
+  closeAll(): void {
+    for (const connection of this.#live.values()) connection.close("shutdown");
+  }
+}
+
+const NOWHERE = { deviceId: "", moduleId: null, output: null };
+
+function nowhere(): Plan {
+  const empty: Sections = NO_SECTIONS;
+  return { sourceId: 0, origin: NOWHERE, sections: empty, path: null, targets: [], version: 0 };
+}

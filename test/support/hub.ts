@@ -1,0 +1,82 @@
+/** A real hub on this thread, on a throw-away store and a free port, and clients for it. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import { STORE_DEFAULTS, type Identity, type RouteSpec, type StoreConfig } from "../../hub/face.ts";
+import { LocalHub } from "../../hub/hub.ts";
+import { createSasToken } from "../../hub/identity/sas.ts";
+import { newKeys } from "../../hub/identity/keys.ts";
+
+export const GATEWAY = "gw";
+
+export interface TestHub extends AsyncDisposable {
+  readonly hub: LocalHub;
+  readonly port: number;
+  readonly dir: string;
+  readonly failures: Error[];
+  /** Registers an identity. */
+  identity(deviceId: string, moduleId?: string): Promise<Identity>;
+  connect(identity: Identity, options?: IClientOptions): Promise<MqttClient>;
+  routes(routes: Record<string, string | RouteSpec>, timeToLiveSecs?: number): Promise<void>;
+  /** Closes the hub, keeps the store. */
+  stop(): Promise<void>;
+}
+
+export async function startHub(options: { dir?: string; store?: Partial<StoreConfig> } = {}): Promise<TestHub> {
+  const dir = options.dir ?? mkdtempSync(join(tmpdir(), "sandpiper-hub-"));
+  const failures: Error[] = [];
+  const hub = new LocalHub((error) => failures.push(error));
+  const started = await hub.start({
+    gatewayId: GATEWAY,
+    storeDir: dir,
+    listeners: [{ protocol: "mqtt", host: "127.0.0.1", port: 0 }],
+    store: { ...STORE_DEFAULTS, ...options.store },
+  });
+  const { port } = started.listeners[0]!;
+  const clients: MqttClient[] = [];
+  const stop = async (): Promise<void> => {
+    for (const client of clients) await client.endAsync(true);
+    await hub.close();
+  };
+  return {
+    hub,
+    port,
+    dir,
+    failures,
+    async identity(deviceId, moduleId) {
+      const keys = { ...newKeys(), enabled: true };
+      const identity = moduleId === undefined ? { deviceId, ...keys } : { deviceId, moduleId, ...keys };
+      await hub.addIdentity(identity);
+      return identity;
+    },
+    async connect(identity, clientOptions = {}) {
+      const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${port}`, { ...credentials(identity), ...clientOptions });
+      clients.push(client);
+      return client;
+    },
+    routes: (routes, timeToLiveSecs = 7200) => hub.setRoutes({ routes: specs(routes), timeToLiveSecs }),
+    stop,
+    async [Symbol.asyncDispose]() {
+      await stop();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+export function credentials({ deviceId, moduleId, primaryKey }: Identity): IClientOptions {
+  const name = moduleId === undefined ? deviceId : `${deviceId}/${moduleId}`;
+  const resource = moduleId === undefined ? `devices/${deviceId}` : `devices/${deviceId}/modules/${moduleId}`;
+  return {
+    clientId: name,
+    username: `${GATEWAY}/${name}/?api-version=2021-04-12`,
+    password: createSasToken(`${GATEWAY}/${resource}`, primaryKey, Date.now() / 1000 + 3600),
+    reconnectPeriod: 0,
+    protocolVersion: 4,
+  };
+}
+
+const specs = (routes: Record<string, string | RouteSpec>): Record<string, RouteSpec> =>
+  Object.fromEntries(
+    Object.entries(routes).map(([name, route]) => [name, typeof route === "string" ? { route } : route]),
+  );
