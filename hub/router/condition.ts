@@ -7,7 +7,7 @@
 import { scalarAt } from "./body.ts";
 import { BUILTINS, type Builtin, type StaticType } from "./builtins.ts";
 import { RouteSyntaxError } from "./errors.ts";
-import { negationHint, typeHint } from "./hint.ts";
+import { functionHint, negationHint, typeHint } from "./hint.ts";
 import type { BodyReference, Call, Chain, Expression, SystemReference, Unary } from "./syntax.ts";
 import type { Arithmetic, Comparison } from "./syntax.ts";
 import { conjunction, constant, derived, disjunction, negation, reading, type Term } from "./term.ts";
@@ -112,8 +112,11 @@ class ConditionCompiler {
   #call(tree: Call): Term {
     const builtin = BUILTINS.get(tree.name);
     if (builtin === undefined) {
-      const hint = `functions are ${[...BUILTINS.keys()].join(", ")}`;
-      return this.#fail(tree, `unknown function "${tree.name}"`, hint);
+      const hint = functionHint(tree.name);
+      throw new RouteSyntaxError(this.#query, tree.span.start, "unknown function", {
+        found: tree.name,
+        hint,
+      });
     }
     this.#requireArity(tree, builtin);
     const operands = tree.operands.map((operand, i) => {

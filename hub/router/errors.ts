@@ -5,9 +5,9 @@ import { SandpiperError } from "../../abi/index.ts";
 
 /** Width of the line shown with a caret; a longer one is cut around the place. */
 const EXCERPT_COLUMNS_MAX = 100;
-const FOUND_CHARACTERS_MAX = 32;
+const FOUND_LENGTH_MAX = 32;
 /** What an error carries of a query that is too long to be one. */
-const QUERY_CHARACTERS_SHOWN_MAX = 16 * 1024;
+const QUERY_LENGTH_SHOWN_MAX = 16 * 1024;
 
 export class RouteSyntaxError extends SandpiperError {
   readonly query: string;
@@ -28,13 +28,13 @@ export class RouteSyntaxError extends SandpiperError {
     options: { readonly found?: string; readonly hint?: string | undefined } = {},
   ) {
     const { line, column } = position(query, offset);
-    const shown = query.slice(0, QUERY_CHARACTERS_SHOWN_MAX);
+    const shown = query.slice(0, QUERY_LENGTH_SHOWN_MAX);
     const found = options.found === undefined ? "" : `, found ${quote(options.found)}`;
     const details = { line, column, query: shown };
     super(
       "SP_ROUTE_SYNTAX",
       `route query: ${problem} at line ${line}, column ${column}${found}`,
-      options.hint === undefined ? { details } : { details, hint: options.hint },
+      options.hint === undefined ? { details } : { details, hint: printable(options.hint) },
     );
     this.query = shown;
     this.line = line;
@@ -66,14 +66,17 @@ function position(query: string, offset: number): { line: number; column: number
 
 function quote(text: string): string {
   if (text === "") return "the end";
-  const shown = text.length > FOUND_CHARACTERS_MAX ? `${text.slice(0, FOUND_CHARACTERS_MAX)}...` : text;
-  return JSON.stringify(shown);
+  const shown = text.length > FOUND_LENGTH_MAX ? `${text.slice(0, FOUND_LENGTH_MAX)}...` : text;
+  const mark = shown.includes('"') ? "'" : '"';
+  return mark + printable(shown) + mark;
 }
+
+/** A query is a stranger's text, and this goes to terminals. */
+const printable = (text: string): string => text.replaceAll(/\p{C}/gu, "?");
 
 /**
  * Two lines: the query's line, and a caret under `column`. Made from an error's details alone, so that a
- * reader on the far side of a thread or socket can draw it too. Control characters are replaced: a query
- * is a stranger's text, and this goes to a terminal.
+ * reader on the far side of a thread or socket can draw it too.
  */
 export function excerpt(query: string, line: number, column: number): string {
   const points = Array.from(query.split("\n")[line - 1] ?? "");
@@ -83,6 +86,6 @@ export function excerpt(query: string, line: number, column: number): string {
   const to = from + EXCERPT_COLUMNS_MAX;
   const head = from > 0 ? "..." : "";
   const tail = to < points.length ? "..." : "";
-  const text = points.slice(from, to).join("").replaceAll("\t", " ").replaceAll(/\p{C}/gu, "?");
+  const text = printable(points.slice(from, to).join("").replaceAll("\t", " "));
   return `${head}${text.trimEnd()}${tail}\n${" ".repeat(head.length + caret - from)}^`;
 }

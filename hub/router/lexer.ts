@@ -42,10 +42,12 @@ export class Lexer {
 
   /** @throws {RouteSyntaxError} when no token begins here. */
   next(): Token {
+    const behindLast = this.#at;
     this.#skipBlanksAndComments();
     const start = this.#at;
     const first = this.query[start];
-    if (first === undefined) return { kind: "end", start, end: start };
+    // The caret is of more use behind the last word than on an empty line below it.
+    if (first === undefined) return { kind: "end", start: behindLast, end: behindLast };
     if (first === '"' || first === "'") return this.#string(start, first);
     if (first === "$") return this.#reference(start);
 

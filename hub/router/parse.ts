@@ -246,8 +246,7 @@ class Parser {
     const step = /\.([^.[\]]+)|\[(\d+)\]/y;
     for (step.lastIndex = "$body".length; step.lastIndex < text.length;) {
       const match = step.exec(text);
-      if (match === null)
-        return this.#fail(span, `malformed path "${text}"`, "a path is like $body.a.b[0].c");
+      if (match === null) return this.#fail(span, "malformed path", "a path is like $body.a.b[0].c", text);
       steps.push(match[1] ?? Number(match[2]));
     }
     return steps;
@@ -302,7 +301,7 @@ class Parser {
     return this.#fail(span, `nested deeper than ${EXPRESSION_DEPTH_MAX}`);
   }
 
-  #fail(span: Span, problem: string, hint?: string): never {
-    return this.#lexer.fail(span.start, problem, { hint });
+  #fail(span: Span, problem: string, hint?: string, found?: string): never {
+    return this.#lexer.fail(span.start, problem, found === undefined ? { hint } : { hint, found });
   }
 }

@@ -1,0 +1,117 @@
+/**
+ * The property bag at the end of a topic (contract §4.6), to a frame's property sections and back.
+ *
+ * What the hub itself knows of a message, its sender above all, never comes out of a bag or a section: those
+ * names are dropped on the way in and written from the source on the way out, so no sender can pass for
+ * another.
+ */
+import {
+  appLength,
+  appStart,
+  decodeProperties,
+  encodeProperties,
+  PROPERTIES_MAX,
+  PROPERTY_ID,
+  PROPERTY_NAME_BYTES_MAX,
+  sections,
+  sysLength,
+  sysStart,
+  SYSTEM_PROPERTIES,
+  type Block,
+  type Property,
+  type Sections,
+} from "../../abi/index.ts";
+import { escapeStrictly } from "../identity/percent-encoding.ts";
+import { parseQuery } from "./query-string.ts";
+
+const OUTPUT_KEY = "$.on";
+const SOURCE_DEVICE_KEY = "$.cdid";
+const SOURCE_MODULE_KEY = "$.cmid";
+const HUB_KEYS: ReadonlySet<string> = new Set([OUTPUT_KEY, SOURCE_DEVICE_KEY, SOURCE_MODULE_KEY]);
+
+const ID_BY_KEY: ReadonlyMap<string, number> = new Map(
+  SYSTEM_PROPERTIES.flatMap(({ bag }, id) => (id === 0 ? [] : [[bag, id] as const])),
+);
+
+export type DecodedBag =
+  | { readonly ok: true; readonly output: string | null; readonly sections: Sections }
+  | { readonly ok: false; readonly reason: string };
+
+const refuse = (reason: string): DecodedBag => ({ ok: false, reason });
+
+/** `bag`: without the slashes around it; a leading `?` is allowed. Unknown `$.` names are application properties. */
+export function decodeBag(bag: string): DecodedBag {
+  const query = bag.startsWith("?") ? bag.slice(1) : bag;
+  const pairs = parseQuery(query, PROPERTIES_MAX, "last");
+  if (pairs === undefined) {
+    return refuse(`a percent-escape is malformed, or there are more than ${PROPERTIES_MAX} properties`);
+  }
+  const sys: { id: number; value: string | null }[] = [];
+  const app: { name: string; value: string | null }[] = [];
+  for (const [name, value] of pairs) {
+    const id = ID_BY_KEY.get(name);
+    if (id !== undefined) sys.push({ id, value });
+    else if (name === "") return refuse("a property has no name");
+    else if (Buffer.byteLength(name) > PROPERTY_NAME_BYTES_MAX) return refuse("a property name is too long");
+    else if (!HUB_KEYS.has(name)) app.push({ name, value });
+  }
+  const output = pairs.get(OUTPUT_KEY) ?? null;
+  return {
+    ok: true,
+    output: output === "" ? null : output,
+    sections: sections(encodeProperties(sys), encodeProperties(app)),
+  };
+}
+
+/** What the hub adds to a message because of how it came (contract §4.2). */
+export interface Arrival {
+  readonly dup?: boolean;
+  readonly retain?: boolean;
+  readonly isWill?: boolean;
+}
+
+/** `base` and what its arrival adds. Make it once per topic and kind of arrival. */
+export function withArrival(base: Sections, { dup, retain, isWill }: Arrival): Sections {
+  const app: { name: string; value: string }[] = [];
+  if (retain === true) app.push({ name: "mqtt-retain", value: "true" });
+  if (dup === true) app.push({ name: "mqtt-dup", value: "true" });
+  const sys = isWill === true ? [{ id: PROPERTY_ID.MESSAGE_TYPE, value: "Will" }] : [];
+  return sections(
+    Buffer.concat([base.sys.subarray(0, base.sysLength), encodeProperties(sys)]),
+    Buffer.concat([base.app.subarray(0, base.appLength), encodeProperties(app)]),
+  );
+}
+
+/** Who sent a message, as the hub knows it. */
+export interface MessageSource {
+  readonly deviceId: string;
+  readonly moduleId: string | null;
+  readonly output: string | null;
+}
+
+/** The bag of the frame at `at`. Never empty: it begins with the source. */
+export function encodeBag(block: Block, at: number, source: MessageSource): string {
+  const pairs = [pair(SOURCE_DEVICE_KEY, source.deviceId)];
+  if (source.moduleId !== null) pairs.push(pair(SOURCE_MODULE_KEY, source.moduleId));
+  if (source.output !== null) pairs.push(pair(OUTPUT_KEY, source.output));
+  const sys = sysStart(block, at);
+  for (const property of decodeProperties(block, sys, sys + sysLength(block, at))) {
+    const key = bagKey(property);
+    if (key !== null) pairs.push(pair(key, property.value));
+  }
+  const app = appStart(block, at);
+  for (const property of decodeProperties(block, app, app + appLength(block, at))) {
+    const key = bagKey(property);
+    if (key !== null) pairs.push(pair(key, property.value));
+  }
+  return pairs.join("&");
+}
+
+/** `null`: not to be sent. A module may write any name into a frame, also one that is not its to set. */
+function bagKey({ id, name }: Property): string | null {
+  if (id !== 0) return SYSTEM_PROPERTIES[id]?.bag ?? null;
+  return name === "" || HUB_KEYS.has(name) ? null : name;
+}
+
+const pair = (name: string, value: string | null): string =>
+  value === null ? escapeStrictly(name) : `${escapeStrictly(name)}=${escapeStrictly(value)}`;
