@@ -120,7 +120,7 @@ afterEach(() => {
 
 const memory: Backend = {
   name: "memory",
-  rounds: 80,
+  rounds: 40,
   open() {
     const real = new MemoryStore();
     return { ...gated(real), reopen: () => Promise.resolve(gated(real).store) };
@@ -129,7 +129,7 @@ const memory: Backend = {
 
 const lmdb: Backend = {
   name: "lmdb",
-  rounds: 25,
+  rounds: 15,
   open() {
     const dir = mkdtempSync(join(tmpdir(), "sandpiper-journal-"));
     folders.push(dir);
