@@ -3,6 +3,7 @@
  * first line in is the configuration, which holds keys and so has no place on a command line; the first line out says
  * that it is ready. After that, one answer per request, in order. The process ends with its stdin or at SIGTERM.
  */
+import type { ErrorRecord } from "../../abi/index.ts";
 import type { Identity, RouteTable, StoreConfig } from "../../hub/face.ts";
 
 export interface GatewayConfig {
@@ -32,4 +33,4 @@ export interface ModuleStarted {
   readonly startMs: number;
 }
 
-export type GatewayAnswer<T> = { readonly ok: T } | { readonly error: string };
+export type GatewayAnswer<T> = { readonly ok: T } | { readonly error: ErrorRecord };

@@ -1,7 +1,7 @@
 /** The gateway under measurement, seen from the bench: a process of its own, with devices, a module and a sink. */
 import { join } from "node:path";
+import { fromErrorRecord } from "../../abi/index.ts";
 import { STORE_DEFAULTS, type Identity, type RouteTable, type StoreConfig } from "../../hub/face.ts";
-import { BenchError } from "./bench-error.ts";
 import { projectDir } from "./compile.ts";
 import { createIdentity, loginOf, type Client } from "./credentials.ts";
 import type {
@@ -55,7 +55,7 @@ export interface GatewayOptions {
   readonly store?: Partial<StoreConfig>;
 }
 
-/** `folder` holds its store. @throws {BenchError} SP_BENCH_SERVER, SP_BENCH_GATEWAY */
+/** `folder` holds its store. @throws {BenchError} SP_BENCH_SERVER; what the gateway threw */
 export async function startGateway(folder: string, options: GatewayOptions): Promise<Gateway> {
   const sink = createIdentity(GATEWAY_ID, SINK);
   const identities = Array.from({ length: options.devices }, (_, i) => createIdentity(`dev${i}`));
@@ -93,7 +93,7 @@ export async function startGateway(folder: string, options: GatewayOptions): Pro
 
 function answerOf<T>(answer: GatewayAnswer<T>): T {
   if ("ok" in answer) return answer.ok;
-  throw new BenchError("SP_BENCH_GATEWAY", `gateway: ${answer.error}`);
+  throw fromErrorRecord(answer.error);
 }
 
 const deviceClient = (identity: Identity): Client => ({

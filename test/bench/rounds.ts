@@ -8,7 +8,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { BenchError } from "./bench-error.ts";
+import { SandpiperError } from "../../abi/index.ts";
 import { diskStatistics, flushMicros } from "./disk.ts";
 import { LOADS, type LoadName } from "./loads.ts";
 import { runLoad, type LoadResult, type LoadTimes } from "./load.ts";
@@ -36,7 +36,7 @@ export interface Sample {
 
 export interface Measurement {
   readonly samples: readonly Sample[];
-  /** Loads that gave no result at all, such as "aedes 20x100, round 2: connect to 127.0.0.1:1883: refused". */
+  /** What gave no result at all, such as "aedes 20x100, round 2: connect to 127.0.0.1:1883: refused". */
   readonly failures: readonly string[];
   /** As an event loop sees it, see `flushMicros`. */
   readonly flushMicros: number;
@@ -52,21 +52,26 @@ export async function measureRounds(
   const samples: Sample[] = [];
   const failures: string[] = [];
   const flushes: number[] = [];
+  // A server that fails is a finding about that server; the others can still be measured.
+  const failed = (what: string) => (error: unknown) => {
+    if (!(error instanceof SandpiperError)) throw error;
+    failures.push(`${what}: ${error.message}`);
+  };
   try {
-    for (const peer of peers) running.set(peer.name, await startIn(peer, plan.folder));
+    for (const peer of peers) {
+      const server = await startIn(peer, plan.folder).catch(failed(peer.name));
+      if (server !== undefined) running.set(peer.name, server);
+    }
     for (let round = 1; round <= plan.rounds; round++) {
       flushes.push(await flushMicros(plan.folder, FLUSHES_PER_ROUND));
       for (const load of plan.loads) {
         for (const [peer, server] of running) {
           progress(`round ${round}/${plan.rounds}  ${load}  ${peer}`);
           await delay(SETTLE_MS);
-          try {
-            samples.push({ peer, load, round, result: await measureOne(server, load, plan) });
-          } catch (error) {
-            // A server that fails is a finding about that server; the others can still be measured.
-            if (!(error instanceof BenchError)) throw error;
-            failures.push(`${peer} ${load}, round ${round}: ${error.message}`);
-          }
+          const result = await measureOne(server, load, plan).catch(
+            failed(`${peer} ${load}, round ${round}`),
+          );
+          if (result !== undefined) samples.push({ peer, load, round, result });
         }
       }
     }
