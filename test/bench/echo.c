@@ -88,6 +88,8 @@ static void take_packet(struct echo *echo, struct connection *from, uint8_t *byt
   }
 }
 
+// The connection itself stays allocated: events of this very turn may still name it, and an echo lives as long as
+// a test.
 static void forget_subscriber(struct echo *echo, const struct connection *connection) {
   for (size_t i = 0; i < echo->subscriber_count; i++) {
     if (echo->subscribers[i] == connection) echo->subscribers[i] = echo->subscribers[--echo->subscriber_count];

@@ -55,7 +55,7 @@ struct options options_parse(int count, char **words) {
   const struct option table[] = {
     {"host", "IPv4 address of the server (127.0.0.1)", .text = &o.host},
     {"port", "its port", .count = &o.port, .min = 1, .max = 65535},
-    {"publishers", "how many (1)", .count = &o.publishers, .max = CLIENTS_MAX},
+    {"publishers", "how many (1)", .count = &o.publishers, .min = 1, .max = CLIENTS_MAX},
     {"publisher-identities", "file: clientId TAB username TAB password TAB topic", .text = &o.publisher_identities},
     {"subscribers", "how many (1); each expects every message", .count = &o.subscribers, .max = CLIENTS_MAX},
     {"subscriber-identities", "file, like the other; its topics are filters", .text = &o.subscriber_identities},
