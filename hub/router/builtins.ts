@@ -24,7 +24,7 @@ export interface Builtin {
  * Longest text that is searched for, UTF-16 units. A search costs up to the product of both lengths, and a
  * device may be the one who chooses both.
  */
-const NEEDLE_LENGTH_MAX = 1024;
+const NEEDLE_LENGTH_MAX = 256;
 /** Longest text read as a number. */
 const NUMERAL_LENGTH_MAX = 1024;
 const NUMERAL = /^\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*$/;

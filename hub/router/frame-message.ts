@@ -36,6 +36,14 @@ const SYSTEM_IDS: ReadonlyMap<string, number> = new Map([
 
 /** A frame without anything, for an instance that was never pointed at one. */
 const EMPTY = Block.allocate(FRAME.SIZE);
+/** Names that routes ask for; more than these are looked up each time. */
+const REMEMBERED_NAMES_MAX = 64;
+
+interface Remembered {
+  message: number;
+  value: string | null | undefined;
+}
+
 const NOWHERE: MessageOrigin = { deviceId: "", moduleId: null, output: null };
 
 export class FrameMessage implements RouteMessage {
@@ -44,6 +52,9 @@ export class FrameMessage implements RouteMessage {
   #origin = NOWHERE;
   #body: unknown = undefined;
   #isBodyParsed = false;
+  /** Counts messages: what was remembered for an earlier one is out of date. */
+  #message = 0;
+  readonly #remembered = new Map<string, Remembered>();
 
   /**
    * @param frameAt first byte of a well-formed frame (`frameFault` says null), which stays as it is until
@@ -55,11 +66,28 @@ export class FrameMessage implements RouteMessage {
     this.#origin = origin;
     this.#body = undefined;
     this.#isBodyParsed = false;
+    this.#message++;
     return this;
   }
 
-  /** Of a name given twice, the last counts. */
+  /** Of a name given twice, the last counts. Found and decoded once per message, however many routes ask. */
   application(name: string): string | null | undefined {
+    const remembered = this.#remembered.get(name);
+    if (remembered === undefined) {
+      const value = this.#find(name);
+      if (this.#remembered.size < REMEMBERED_NAMES_MAX) {
+        this.#remembered.set(name, { message: this.#message, value });
+      }
+      return value;
+    }
+    if (remembered.message !== this.#message) {
+      remembered.value = this.#find(name);
+      remembered.message = this.#message;
+    }
+    return remembered.value;
+  }
+
+  #find(name: string): string | null | undefined {
     const block = this.#block;
     let found = -1;
     let at = appStart(block, this.#at);

@@ -24,11 +24,12 @@ const KEYWORDS: ReadonlySet<string> = new Set(["SELECT", "FROM", "WHERE", "INTO"
 const isKeyword = (text: string): text is Keyword => KEYWORDS.has(text);
 
 /** Contract §3.3; every other blank and control character ends a name too. */
-const NAME = /[^()<>@,;:\\"/[\]?={}\s\p{Cc}]+/uy;
+const RUN = String.raw`[^()<>@,;:\\"/[\]?={}\s\p{Cc}]+`;
+const NAME = new RegExp(RUN, "uy");
+const SOURCE = new RegExp(`/(?:${RUN}(?:/${RUN})*/?)?`, "uy");
 const INDEX = /\[\d{1,9}\]/y;
 const NUMBER = /^(?:0[xX][0-9a-fA-F]+|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)$/;
 const SYMBOL = /<=|>=|<>|!=|\|\||\?\?|[()<>=,{}+\-*/%]/y;
-const SOURCE = /\/(?:[^()<>@,;:\\"/[\]?={}\s\p{Cc}]+(?:\/[^()<>@,;:\\"/[\]?={}\s\p{Cc}]+)*\/?)?/uy;
 const BLANKS = /\s*/y;
 const UNICODE_ESCAPE = /u([0-9a-fA-F]{4})/y;
 

@@ -41,6 +41,21 @@ describe("application properties", () => {
     expect(new FrameMessage().at(block, frameAt, DEVICE).application("a")).toBe("second");
   });
 
+  test("what one message had is not answered for the next, however many names were asked for", () => {
+    const names = Array.from({ length: 200 }, (_, i) => `name${i}`);
+    const first = frameOf({ application: Object.fromEntries(names.map((name) => [name, "first"])) });
+    const second = frameOf({ application: { name0: "second", name199: null } });
+    const message = new FrameMessage().at(first.block, first.frameAt, DEVICE);
+    for (const name of [...names, ...names]) expect(message.application(name)).toBe("first");
+    message.at(second.block, second.frameAt, DEVICE);
+    for (let round = 0; round < 2; round++) {
+      expect(message.application("name0")).toBe("second");
+      expect(message.application("name1")).toBeUndefined();
+      expect(message.application("name150")).toBeUndefined();
+      expect(message.application("name199")).toBeNull();
+    }
+  });
+
   test("a property under a well-known id is not an application property of any name", () => {
     const section = encodeProperties([{ id: PROPERTY_ID.MESSAGE_ID, value: "m" }]);
     const { block, frameAt } = rawFrame(Buffer.alloc(0), section);

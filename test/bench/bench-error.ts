@@ -1,0 +1,4 @@
+import { SandpiperError } from "../../abi/index.ts";
+
+/** What keeps a measurement from being taken. */
+export class BenchError extends SandpiperError {}

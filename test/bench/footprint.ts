@@ -1,0 +1,135 @@
+/**
+ * What a gateway costs before it does anything, and how quickly it gets up: memory, start, restart. Each figure is a
+ * function of a started gateway, or of how to start one.
+ */
+import { mkdtempSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { MODULE, startGateway, type Gateway } from "./gateway.ts";
+import { Probe } from "./probe.ts";
+import { memoryOf, type Memory } from "./process-memory.ts";
+import { median } from "./statistics.ts";
+import { FOOTPRINT_TARGETS, judge, type Verdict } from "./targets.ts";
+
+/** What starting left behind is collected, and pages are given back, some time after. */
+const SETTLE_MS = 3000;
+const FURTHER_MODULES = 10;
+const STARTS = 5;
+const POISON_RECORDS = 15;
+const RESTARTS = 5;
+const MEGABYTE = 1024 * 1024;
+
+export interface FootprintReport {
+  /** No module. */
+  readonly idle: Memory;
+  readonly withOneModule: Memory;
+  /** Of each beyond the first, its linear memory and key-value image taken off. */
+  readonly furtherModuleBytes: number;
+  readonly firstMessageMs: number;
+  readonly poisonMs: number;
+  readonly restartMs: number;
+  readonly targets: readonly Verdict[];
+}
+
+/** `folder` is the caller's, and takes the stores. */
+export async function footprintReport(
+  folder: string,
+  progress: (line: string) => void,
+): Promise<FootprintReport> {
+  const start = (modules?: readonly string[]) =>
+    startGateway(mkdtempSync(join(folder, "gateway-")), {
+      devices: 1,
+      // A lone message is then timed without the time it may wait for company.
+      store: { lingerMs: 0 },
+      ...(modules === undefined ? {} : { modules }),
+    });
+
+  progress("start to first message");
+  const firstMessageMs = await startToFirstMessage(start);
+  progress("memory");
+  const memory = await stopping(await start([]), memoryFigures);
+  progress("poison records and restarts");
+  const pauses = await stopping(await start(), pauseFigures);
+
+  const figures = { ...memory, firstMessageMs, ...pauses };
+  return { ...figures, targets: footprintVerdicts(figures) };
+}
+
+async function stopping<T>(gateway: Gateway, measure: (gateway: Gateway) => Promise<T>): Promise<T> {
+  try {
+    return await measure(gateway);
+  } finally {
+    await gateway.stop();
+  }
+}
+
+/** From starting the process until the sink has the first message a module passed on, ms; median of a few. */
+export async function startToFirstMessage(start: () => Promise<Gateway>): Promise<number> {
+  const times: number[] = [];
+  for (let i = 0; i < STARTS; i++) {
+    const begin = performance.now();
+    await stopping(await start(), async (gateway) => {
+      await using probe = await Probe.connect(gateway);
+      await probe.roundTrip();
+      times.push(performance.now() - begin);
+    });
+  }
+  return median(times);
+}
+
+/** `gateway` must have no module yet. */
+export async function memoryFigures(
+  gateway: Gateway,
+): Promise<Pick<FootprintReport, "idle" | "withOneModule" | "furtherModuleBytes">> {
+  const idle = await settledMemory(gateway);
+  await gateway.startModule(MODULE);
+  const withOneModule = await settledMemory(gateway);
+  let ownBytes = 0;
+  for (let i = 1; i <= FURTHER_MODULES; i++)
+    ownBytes += (await gateway.startModule(`${MODULE}${i}`)).ownBytes;
+  const withAll = await settledMemory(gateway);
+  const furtherModuleBytes = (withAll.rssBytes - withOneModule.rssBytes - ownBytes) / FURTHER_MODULES;
+  return { idle, withOneModule, furtherModuleBytes };
+}
+
+async function settledMemory(gateway: Gateway): Promise<Memory> {
+  await delay(SETTLE_MS);
+  return memoryOf(gateway.pid);
+}
+
+/** `gateway` must run `MODULE`. */
+export async function pauseFigures(
+  gateway: Gateway,
+): Promise<Pick<FootprintReport, "poisonMs" | "restartMs">> {
+  await using probe = await Probe.connect(gateway);
+  const restarts: number[] = [];
+  const poisonMs = await poisonPause(probe);
+  for (let i = 0; i < RESTARTS; i++) {
+    restarts.push((await gateway.restartModule(MODULE)).startMs);
+    await probe.roundTrip();
+  }
+  return { poisonMs, restartMs: median(restarts) };
+}
+
+/** How much longer a message takes right behind a poison record: trap, search for the culprit, new instance; ms. */
+export async function poisonPause(probe: Probe): Promise<number> {
+  const undisturbed: number[] = [];
+  const disturbed: number[] = [];
+  for (let i = 0; i < POISON_RECORDS; i++) {
+    undisturbed.push(await probe.roundTrip());
+    const poisoned = probe.poison();
+    disturbed.push(await probe.roundTrip());
+    await poisoned;
+  }
+  return median(disturbed) - median(undisturbed);
+}
+
+function footprintVerdicts(figures: Omit<FootprintReport, "targets">): readonly Verdict[] {
+  return [
+    judge(FOOTPRINT_TARGETS.idleMegabytes, figures.idle.rssBytes / MEGABYTE),
+    judge(FOOTPRINT_TARGETS.moduleMegabytes, figures.furtherModuleBytes / MEGABYTE),
+    judge(FOOTPRINT_TARGETS.firstMessageMs, figures.firstMessageMs),
+    judge(FOOTPRINT_TARGETS.poisonMs, figures.poisonMs),
+    judge(FOOTPRINT_TARGETS.restartMs, figures.restartMs),
+  ];
+}

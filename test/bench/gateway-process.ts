@@ -1,0 +1,53 @@
+/**
+ * The process under measurement: a hub in its thread, the counter module in its worker. `gateway-protocol.ts` says
+ * what it is told and what it answers.
+ */
+import { createInterface } from "node:readline";
+import { toErrorRecord } from "../../abi/index.ts";
+import { createParts, type GatewayParts } from "./gateway-parts.ts";
+import type { GatewayAnswer, GatewayConfig, GatewayReady, GatewayRequest } from "./gateway-protocol.ts";
+
+async function start({ hub, modules }: GatewayParts, config: GatewayConfig): Promise<GatewayReady> {
+  const { gatewayId, storeDir, store } = config;
+  const listeners = [{ protocol: "mqtt", host: "127.0.0.1", port: 0 }] as const;
+  const started = await hub.start({ gatewayId, storeDir, store, listeners });
+  for (const identity of config.identities) await hub.addIdentity(identity);
+  for (const name of config.modules) await modules.start(name);
+  await hub.setRoutes(config.routes);
+  return { port: started.listeners[0]!.port, pid: process.pid };
+}
+
+async function answer(work: Promise<object>): Promise<void> {
+  const line: GatewayAnswer<object> = await work.then(
+    (ok) => ({ ok }),
+    (error: unknown) => ({ error: toErrorRecord(error) }),
+  );
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+function serve({ modules }: GatewayParts, { request, name }: GatewayRequest): Promise<object> {
+  return request === "start module" ? modules.start(name) : modules.restart(name);
+}
+
+let parts: GatewayParts | undefined;
+
+let stopping: Promise<void> | undefined;
+
+const stop = (): Promise<void> => (stopping ??= stopParts());
+
+async function stopParts(): Promise<void> {
+  await parts?.modules.stop();
+  await parts?.hub.close();
+  process.exit();
+}
+
+async function configure(line: string): Promise<GatewayReady> {
+  parts = await createParts();
+  return start(parts, JSON.parse(line) as GatewayConfig);
+}
+
+process.on("SIGTERM", () => void stop());
+for await (const line of createInterface({ input: process.stdin })) {
+  await answer(parts === undefined ? configure(line) : serve(parts, JSON.parse(line) as GatewayRequest));
+}
+await stop();

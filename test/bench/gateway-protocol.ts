@@ -1,0 +1,36 @@
+/**
+ * What the bench and the gateway under measurement say to each other: JSON lines over stdin and stdout. The
+ * first line in is the configuration, which holds keys and so has no place on a command line; the first line out says
+ * that it is ready. After that, one answer per request, in order. The process ends with its stdin or at SIGTERM.
+ */
+import type { ErrorRecord } from "../../abi/index.ts";
+import type { Identity, RouteTable, StoreConfig } from "../../hub/face.ts";
+
+export interface GatewayConfig {
+  readonly gatewayId: string;
+  readonly storeDir: string;
+  readonly store: StoreConfig;
+  readonly identities: readonly Identity[];
+  readonly routes: RouteTable;
+  /** Instances of the counter module; routes name them. */
+  readonly modules: readonly string[];
+}
+
+export interface GatewayReady {
+  readonly port: number;
+  readonly pid: number;
+}
+
+export type GatewayRequest =
+  | { readonly request: "start module"; readonly name: string }
+  /** Ends the module's worker and starts another; answers when records flow again. */
+  | { readonly request: "restart module"; readonly name: string };
+
+export interface ModuleStarted {
+  /** Linear memory plus key-value image: what the module asked for, beside what running it costs. */
+  readonly ownBytes: number;
+  /** From asking for it until records may flow. */
+  readonly startMs: number;
+}
+
+export type GatewayAnswer<T> = { readonly ok: T } | { readonly error: ErrorRecord };

@@ -1,0 +1,15 @@
+/** A server the bench can put under load: the gateway itself, or what it is compared with. */
+import type { LoadTarget } from "./load.ts";
+
+export interface Peer {
+  readonly name: string;
+  /** Why it cannot run on this machine; null when it can. */
+  readonly unavailable: string | null;
+  /** `folder` exists, is empty and the peer's own; whoever gave it removes it. */
+  start(folder: string): Promise<RunningPeer>;
+}
+
+export interface RunningPeer {
+  readonly target: LoadTarget & { readonly pid: number };
+  stop(): Promise<void>;
+}
