@@ -170,18 +170,23 @@ export class MqttConnection<Session, Plan> extends PacketFramer implements Swept
     else this.#drop(this.#isPaused ? "stalled" : "keep_alive_timeout");
   }
 
+  /** A method, since a handler may have closed the connection between two looks at it. */
+  #isClosed(): boolean {
+    return this.#phase === "closed";
+  }
+
   #allow(ticks: number): void {
     this.#since = this.#sweep.tick;
     this.#allowedTicks = ticks;
   }
 
   #onRead(bytes: Buffer, length: number): void {
-    if (this.#phase === "closed") return;
+    if (this.#isClosed()) return;
     if (this.#phase === "open") this.#since = this.#sweep.tick;
     this.#isFraming = true;
     this.push(bytes, 0, length);
     this.#isFraming = false;
-    if (!this.flowing) this.#socket.pause();
+    if (!this.flowing && !this.#isClosed()) this.#socket.pause();
   }
 
   /** Reading follows `flowing`, here or, when the framer is on the stack, in `#onRead`. */

@@ -33,6 +33,9 @@ const ID_BY_KEY: ReadonlyMap<string, number> = new Map(
   SYSTEM_PROPERTIES.flatMap(({ bag }, id) => (id === 0 ? [] : [[bag, id] as const])),
 );
 
+/** A frame may hold more: `withArrival` adds up to two. */
+export const BAG_PROPERTIES_MAX = PROPERTIES_MAX - 2;
+
 export type DecodedBag =
   | { readonly ok: true; readonly output: string | null; readonly sections: Sections }
   | { readonly ok: false; readonly reason: string };
@@ -42,9 +45,9 @@ const refuse = (reason: string): DecodedBag => ({ ok: false, reason });
 /** `bag`: without the slashes around it; a leading `?` is allowed. Unknown `$.` names are application properties. */
 export function decodeBag(bag: string): DecodedBag {
   const query = bag.startsWith("?") ? bag.slice(1) : bag;
-  const pairs = parseQuery(query, PROPERTIES_MAX, "last");
+  const pairs = parseQuery(query, BAG_PROPERTIES_MAX, "last");
   if (pairs === undefined) {
-    return refuse(`a percent-escape is malformed, or there are more than ${PROPERTIES_MAX} properties`);
+    return refuse(`a percent-escape is malformed, or there are more than ${BAG_PROPERTIES_MAX} properties`);
   }
   const sys: { id: number; value: string | null }[] = [];
   const app: { name: string; value: string | null }[] = [];
@@ -76,6 +79,7 @@ export function withArrival(base: Sections, { dup, retain, isWill }: Arrival): S
   if (retain === true) app.push({ name: "mqtt-retain", value: "true" });
   if (dup === true) app.push({ name: "mqtt-dup", value: "true" });
   const sys = isWill === true ? [{ id: PROPERTY_ID.MESSAGE_TYPE, value: "Will" }] : [];
+  if (sys.length + app.length === 0) return base;
   return sections(
     Buffer.concat([base.sys.subarray(0, base.sysLength), encodeProperties(sys)]),
     Buffer.concat([base.app.subarray(0, base.appLength), encodeProperties(app)]),

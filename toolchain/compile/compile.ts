@@ -1,0 +1,220 @@
+/**
+ * Source to artifact: compiles a module, writes its manifest into it, and holds the product to what a gateway
+ * demands. The same source gives the same bytes on every machine.
+ */
+import path from "node:path";
+import {
+  ABI_MAJOR,
+  ABI_MINOR,
+  MANIFEST_SECTION,
+  MEMORY_BYTES_DEFAULT,
+  type ModuleManifest,
+} from "../../abi/index.ts";
+import { capabilitiesOf, readArtifact } from "../artifact.ts";
+import { ArtifactError, CompileError, type Diagnostic } from "../errors.ts";
+import { packageVersion } from "../package-root.ts";
+import { loadCompiler, type Asc, type AscDiagnostic } from "./asc.ts";
+import { moduleName, moduleVersion, readProject, type Project } from "./project.ts";
+import { positionOf, type ScannedModule } from "./scan.ts";
+import { SourceFiles } from "./source-files.ts";
+import { SandpiperTransform } from "./transform.ts";
+import { appendCustomSection, withoutCustomSection } from "../wasm-sections.ts";
+
+export interface CompileOptions {
+  /** Folder with package.json and assembly/index.ts. Either this or `source`. */
+  readonly projectDir?: string;
+  /** The text of assembly/index.ts, for a module of one file. */
+  readonly source?: string;
+  /** Instead of what package.json says. With `source`, the default is `module`. */
+  readonly name?: string;
+  /** Instead of what package.json says. With `source`, the default is `0.0.0`. */
+  readonly version?: string;
+  /** False = compile fast and keep every function apart, for stepping through. Default true. */
+  readonly release?: boolean;
+}
+
+export interface CompiledModule {
+  readonly wasm: Uint8Array;
+  /** JSON, for `<name>.wasm.map` beside the artifact. Columns are byte offsets in `wasm`. */
+  readonly sourceMap: string;
+  readonly manifest: ModuleManifest;
+  /** Warnings: errors are thrown. */
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** @throws {CompileError} SP_COMPILE with diagnostics; SP_PROJECT; SP_COMPILER */
+export async function compileModule(options: CompileOptions): Promise<CompiledModule> {
+  const project = await projectOf(options);
+  const files = new SourceFiles(
+    path.resolve(options.projectDir ?? "/module"),
+    new Map(options.source === undefined ? [] : [[project.entry, options.source]]),
+  );
+  const asc = await loadCompiler();
+  const built = await build(asc, project, files, options);
+  const manifest = manifestOf(project, built.scanned, built.wasm, asc);
+  const bytes = Buffer.from(JSON.stringify(manifest), "utf8");
+  const wasm = appendCustomSection(built.wasm, MANIFEST_SECTION, bytes);
+  await check(wasm, project);
+  return { wasm, sourceMap: built.sourceMap, manifest, diagnostics: built.warnings };
+}
+
+async function projectOf(options: CompileOptions): Promise<Project> {
+  const { projectDir, source, name, version } = options;
+  const project =
+    projectDir === undefined
+      ? {
+          name: moduleName(name ?? "module"),
+          version: moduleVersion(version ?? "0.0.0"),
+          entry: "assembly/index.ts",
+          memoryBytesMax: MEMORY_BYTES_DEFAULT,
+          flags: [],
+        }
+      : await readProject(projectDir);
+  if (projectDir === undefined && source === undefined) {
+    throw new CompileError("SP_PROJECT", "neither a project folder nor a source was given");
+  }
+  return {
+    ...project,
+    name: name === undefined ? project.name : moduleName(name),
+    version: version === undefined ? project.version : moduleVersion(version),
+  };
+}
+
+interface Built {
+  readonly wasm: Uint8Array;
+  readonly sourceMap: string;
+  readonly scanned: ScannedModule;
+  readonly warnings: readonly Diagnostic[];
+}
+
+async function build(
+  asc: Asc,
+  project: Project,
+  files: SourceFiles,
+  options: CompileOptions,
+): Promise<Built> {
+  const transform = new SandpiperTransform(asc);
+  const written = new Map<string, Uint8Array | string>();
+  const found: AscDiagnostic[] = [];
+  let words = "";
+  const { error } = await asc.main(compilerArguments(project, options), {
+    readFile: (name) => files.read(name),
+    writeFile: (name, contents) => void written.set(name, contents),
+    listFiles: () => null,
+    stdout: { write: () => {} },
+    stderr: { write: (text) => void (words += text) },
+    reportDiagnostic: (diagnostic) => void found.push(diagnostic),
+    transforms: [transform],
+  });
+  const diagnostics = [
+    ...(transform.scanned?.diagnostics ?? []),
+    ...found.filter(({ category }) => category >= 2).map((row) => toDiagnostic(row, files)),
+  ];
+  const errors = diagnostics.filter(({ severity }) => severity === "error");
+  if (errors.length > 0) throw compileError(errors);
+  const wasm = written.get(OUT_FILE);
+  const map = written.get(`${OUT_FILE}.map`);
+  if (
+    error !== null ||
+    !(wasm instanceof Uint8Array) ||
+    typeof map !== "string" ||
+    transform.scanned === null
+  ) {
+    throw new CompileError("SP_COMPILER", "the compiler failed without a diagnostic", {
+      cause: error ?? words,
+      hint: (words || error?.message || "no output").trim().split("\n").slice(0, 3).join(" "),
+    });
+  }
+  return {
+    wasm: withoutCustomSection(wasm, "sourceMappingURL"),
+    sourceMap: sourceMapOf(map),
+    scanned: transform.scanned,
+    warnings: diagnostics,
+  };
+}
+
+const OUT_FILE = "module.wasm";
+
+function compilerArguments(project: Project, { release = true }: CompileOptions): string[] {
+  // Names stay in: they move no code, and a stack without names helps nobody.
+  const level = release ? ["--optimizeLevel=3", "--shrinkLevel=0"] : ["--optimizeLevel=0", "--shrinkLevel=0"];
+  return [
+    project.entry,
+    "--runtime=incremental",
+    "--exportStart=_initialize",
+    `--outFile=${OUT_FILE}`,
+    "--sourceMap",
+    "--debug",
+    `--maximumMemory=${project.memoryBytesMax / 65536}`,
+    ...level.filter((flag) => !release || !project.flags.some((own) => own.startsWith(flag.split("=")[0]!))),
+    ...(release ? project.flags : project.flags.filter((flag) => flag.startsWith("--enable"))),
+  ];
+}
+
+/** Sources are named, not quoted: a gateway keeps the map, and needs lines only. */
+function sourceMapOf(text: string): string {
+  const {
+    sourceRoot: _root,
+    sourcesContent: _contents,
+    ...map
+  } = JSON.parse(text) as Record<string, unknown>;
+  return JSON.stringify(map);
+}
+
+function toDiagnostic(row: AscDiagnostic, files: SourceFiles): Diagnostic {
+  const file = row.range?.source?.normalizedPath ?? "";
+  const text = files.texts.get(file);
+  const position =
+    row.range === null || text === undefined ? { line: 1, column: 1 } : positionOf(text, row.range.start);
+  return {
+    severity: row.category === 3 ? "error" : "warning",
+    file,
+    ...position,
+    message: plain(row.message),
+  };
+}
+
+/** The house form: lower case first, no full stop. */
+const plain = (message: string): string =>
+  (/^[A-Z][a-z]/.test(message) ? message[0]!.toLowerCase() + message.slice(1) : message).replace(/\.$/, "");
+
+function compileError(errors: readonly Diagnostic[]): CompileError {
+  const [first, ...others] = errors;
+  const message = others.length === 0 ? first!.message : `${errors.length} errors`;
+  return new CompileError("SP_COMPILE", `module does not compile: ${message}`, { diagnostics: errors });
+}
+
+function manifestOf(project: Project, scanned: ScannedModule, wasm: Uint8Array, asc: Asc): ModuleManifest {
+  const inputs = scanned.handlers.filter(({ kind }) => kind === "input").map(({ port }) => port);
+  const timers = scanned.handlers
+    .filter(({ kind }) => kind === "every")
+    .map(({ port, periodMs }) => ({ name: port, periodMs }));
+  return {
+    name: project.name,
+    version: project.version,
+    abi: { major: ABI_MAJOR, minor: ABI_MINOR },
+    inputs,
+    outputs: scanned.outputs,
+    timers,
+    capabilities: capabilitiesOf(wasm),
+    memory: { maxBytes: project.memoryBytesMax },
+    builtWith: `sandpiper ${packageVersion()}, assemblyscript ${asc.version}`,
+  };
+}
+
+/** What a gateway would refuse is the author's to mend, and so a compile error. */
+async function check(wasm: Uint8Array, project: Project): Promise<void> {
+  try {
+    await readArtifact(wasm);
+  } catch (cause) {
+    if (!(cause instanceof ArtifactError)) throw cause;
+    const { message, hint } = cause;
+    const place = { severity: "error", file: project.entry, line: 1, column: 1 } as const;
+    const diagnostic: Diagnostic = { ...place, message, ...(hint === undefined ? {} : { hint }) };
+    throw new CompileError("SP_COMPILE", `module does not link: ${message}`, {
+      cause,
+      diagnostics: [diagnostic],
+      ...(hint === undefined ? {} : { hint }),
+    });
+  }
+}
