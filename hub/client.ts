@@ -52,7 +52,9 @@ export function createHubThread(entry: URL = defaultEntry()): HubThread {
     calls.fail(error);
     if (!closing) failed?.(error);
   });
-  const methods = Object.fromEntries(METHODS.map((name) => [name, (...args: unknown[]) => calls.call(name, args)]));
+  const methods = Object.fromEntries(
+    METHODS.map((name) => [name, (...args: unknown[]) => calls.call(name, args)]),
+  );
   const close = async (): Promise<void> => {
     closing = true;
     const timer = setTimeout(() => void worker.terminate(), CLOSE_MS_MAX);

@@ -49,7 +49,10 @@ export class Engine implements Ingress {
 
   #router = new Router([]);
   #isTurnPending = false;
+  /** Publishers that wait for acknowledgements, and those that wait for room. */
   #waiting: Publisher[] = [];
+  #stalled: Publisher[] = [];
+  #isRetryPending = false;
   readonly #bytesMax: number;
   #isStoreFull = false;
   #eventReaders: (() => void)[] = [];
@@ -128,6 +131,12 @@ export class Engine implements Ingress {
     this.#waiting.push(publisher);
   }
 
+  stalls(publisher: Publisher): void {
+    if (publisher.isStalled) return;
+    publisher.isStalled = true;
+    this.#stalled.push(publisher);
+  }
+
   #onDurable(): void {
     this.tick();
     this.#trimLogs();
@@ -143,15 +152,23 @@ export class Engine implements Ingress {
 
   #release(): void {
     const waiting = this.#waiting;
-    if (waiting.length === 0) return;
     this.#waiting = [];
     for (const publisher of waiting) {
       publisher.isWaiting = false;
-      const acks = publisher.release();
-      const held = publisher.retry();
-      if (acks || held) this.waits(publisher);
+      if (publisher.release()) this.waits(publisher);
     }
+    if (this.#stalled.length > 0) this.#retry();
   }
+
+  readonly #retry = (): void => {
+    this.#isRetryPending = false;
+    const stalled = this.#stalled;
+    this.#stalled = [];
+    for (const publisher of stalled) {
+      publisher.isStalled = false;
+      if (publisher.retry()) this.stalls(publisher);
+    }
+  };
 
   #trimLogs(): void {
     const log = this.endpoints.find(UPSTREAM);
@@ -165,7 +182,9 @@ export class Engine implements Ingress {
 
   /** Room may be new: a consumer has settled, or an endpoint is gone. */
   roomChanged(): void {
-    if (this.#waiting.length > 0) setImmediate(() => this.#release());
+    if (this.#stalled.length === 0 || this.#isRetryPending) return;
+    this.#isRetryPending = true;
+    setImmediate(this.#retry);
   }
 
   /** Resolves at the next durable group, or after `waitMs`. */

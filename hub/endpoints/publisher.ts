@@ -63,6 +63,8 @@ export interface Ingress {
   stepped(): void;
   /** The publisher has acknowledgements to wait for. */
   waits(publisher: Publisher): void;
+  /** The publisher has messages that wait for room, or has stopped reading. */
+  stalls(publisher: Publisher): void;
 }
 
 interface Held {
@@ -127,8 +129,9 @@ export class Publisher {
   #held: Held[] = [];
   #isPaused = false;
   isClosed = false;
-  /** In the hub's list of those who wait. */
+  /** In the hub's list of those who wait for acknowledgements, and of those who wait for room. */
   isWaiting = false;
+  isStalled = false;
 
   constructor(ingress: Ingress, socket: PublisherSocket) {
     this.#ingress = ingress;
@@ -233,14 +236,14 @@ export class Publisher {
 
   #hold(held: Held): void {
     this.#held.push(held);
-    this.#ingress.waits(this);
+    this.#ingress.stalls(this);
     if (this.#held.length >= HELD_MAX) this.#pause();
   }
 
   #pause(): void {
     if (this.#isPaused) return;
     this.#isPaused = true;
-    this.#ingress.waits(this);
+    this.#ingress.stalls(this);
     this.#socket.pause();
   }
 
@@ -259,7 +262,7 @@ export class Publisher {
       this.#isPaused = false;
       this.#socket.resume();
     }
-    return this.#isPaused;
+    return false;
   }
 
   close(): void {

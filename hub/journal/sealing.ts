@@ -12,7 +12,7 @@ const LINGER_MS_MIN = 0.5;
 /** One group in so many tries a longer linger. */
 const PROBE_EVERY_GROUPS = 64;
 /** Empty second halves in a row before the linger is halved. */
-const MISSES_MAX = 2;
+const MISSES_MAX = 4;
 
 export interface Linger {
   readonly ms: number;

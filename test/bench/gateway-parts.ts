@@ -1,6 +1,18 @@
-/** What the gateway under measurement is made of. */
-import type { Hub } from "../../hub/face.ts";
-import { BenchError } from "./bench-error.ts";
+/** What the gateway under measurement is made of: the real hub thread, and real sandboxes. */
+import { MessageChannel } from "node:worker_threads";
+import {
+  DEFAULT_GRANTS,
+  KV_IMAGE_BYTES_DEFAULT,
+  LOG_LINE_BYTES_MAX,
+  MEMORY_BYTES_MAX,
+  RECORD_DEADLINE_MS_DEFAULT,
+  RESULT_BYTES_MAX,
+  WATCH,
+} from "../../abi/index.ts";
+import { admitModule, startSandbox, type Admitted, type Sandbox } from "../../host/sandbox/index.ts";
+import { createHubThread, type Hub } from "../../hub/index.ts";
+import { compileModule } from "../../toolchain/compile/compile.ts";
+import { COUNTER_SOURCE } from "./counter-module.ts";
 import type { ModuleStarted } from "./gateway-protocol.ts";
 
 export interface GatewayParts {
@@ -10,15 +22,67 @@ export interface GatewayParts {
 }
 
 /** Runs instances of the counter module (`counter-module.ts`), each in a sandbox worker of its own. */
-export interface ModuleRunner {
+export class ModuleRunner {
+  readonly #hub: Hub;
+  readonly #admitted: Admitted;
+  readonly #running = new Map<string, Sandbox>();
+
+  constructor(hub: Hub, admitted: Admitted) {
+    this.#hub = hub;
+    this.#admitted = admitted;
+  }
+
   /** Resolves when the hub may hand over records. */
-  start(name: string): Promise<ModuleStarted>;
+  async start(name: string): Promise<ModuleStarted> {
+    const begun = performance.now();
+    const { module, manifest, grants } = this.#admitted;
+    const { port1, port2 } = new MessageChannel();
+    const digest = "sha256:bench";
+    const opened = await this.#hub.openModule({ ...manifest, name, digest }, port1);
+    const spec = {
+      name,
+      module,
+      digest,
+      grants,
+      config: {},
+      configVersion: 1,
+      env: {},
+      limits: {
+        recordDeadlineMs: RECORD_DEADLINE_MS_DEFAULT,
+        resultBytesMax: RESULT_BYTES_MAX,
+        kvBytesMax: KV_IMAGE_BYTES_DEFAULT,
+        logLinesPerSecond: 100,
+        filesBytesMax: LOG_LINE_BYTES_MAX,
+      },
+      ...opened,
+      watch: new SharedArrayBuffer(4 * WATCH.WORDS),
+    };
+    const sandbox = await startSandbox(spec, port2, {
+      onLog: () => undefined,
+      onFault: ({ message }) => process.stderr.write(`${name}: ${message}\n`),
+      onExit: () => undefined,
+    });
+    this.#running.set(name, sandbox);
+    await this.#hub.moduleReady(name);
+    const kvBytes = opened.kv.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
+    return { ownBytes: manifest.memory.maxBytes + kvBytes, startMs: performance.now() - begun };
+  }
+
   /** Ends the worker at once, as a crash would, and starts another. */
-  restart(name: string): Promise<ModuleStarted>;
-  stop(): Promise<void>;
+  async restart(name: string): Promise<ModuleStarted> {
+    await this.#running.get(name)?.stop({ timeoutMs: 0 });
+    await this.#hub.closeModule(name, { drain: false });
+    return this.start(name);
+  }
+
+  async stop(): Promise<void> {
+    for (const sandbox of this.#running.values()) await sandbox.stop({ timeoutMs: 1_000 });
+  }
 }
 
-/** @throws {BenchError} SP_BENCH_GATEWAY */
-export function createParts(): Promise<GatewayParts> {
-  return Promise.reject(new BenchError("SP_BENCH_GATEWAY", "hub and sandbox are not joined here yet"));
+export async function createParts(): Promise<GatewayParts> {
+  const { wasm } = await compileModule({ source: COUNTER_SOURCE, name: "counter" });
+  const admitted = admitModule(wasm, { grants: DEFAULT_GRANTS, memoryBytesMax: MEMORY_BYTES_MAX });
+  const hub = createHubThread();
+  return { hub, modules: new ModuleRunner(hub, admitted) };
 }
