@@ -156,10 +156,12 @@ describe("CONNECT", () => {
   it("is answered with the code of the refusal, and nothing behind it is processed", async () => {
     const recorder = new Recorder();
     recorder.decide = (connection) => connection.connack(5, true);
-    const client = await RawClient.open(await start(recorder));
-    client.send(connectPacket(), publishPacket());
+    const never = new Sweep(1_000_000);
+    const client = await RawClient.open(await start(recorder, { sweep: never }));
+    client.send(connectPacket({ will: { topic: "w", payload: Buffer.from("gone") } }), publishPacket());
     await client.closed;
     expect(client.received).toEqual(Buffer.from([0x20, 2, 0, 5]));
+    await never.emptied(); // the peer's end is seen; nobody lingers
     const [close] = await recorder.until("close");
     expect(close).toMatchObject({ reason: { code: "refused" }, will: null });
     expect(recorder.of("publish")).toEqual([]);
@@ -277,6 +279,16 @@ describe("pause", () => {
     connection!.resume();
     await recorder.until("publish", 200);
     expect(recorder.of("publish").every(({ body }) => body.equals(payload))).toBe(true);
+  });
+
+  it("from within a call leaves the rest in the sender's hands as well", async () => {
+    const recorder = new OneAtATime();
+    const client = await RawClient.accepted(await start(recorder));
+    const payload = Buffer.alloc(100_000, 1);
+    for (let i = 0; i < 200; i++) client.send(publishPacket({ qos: 0, payload }));
+    await turns(50);
+    expect(client.socket.writableLength).toBeGreaterThan(1_000_000);
+    expect(recorder.of("publish")).toHaveLength(1);
   });
 
   it("and resume within one call change nothing", async () => {

@@ -26,6 +26,11 @@ export class FakeSocket extends Duplex {
     for (const done of this.#pending.splice(0)) done();
   }
 
+  /** Takes one write, and leaves the next one under way. */
+  releaseOne(): void {
+    this.#pending.shift()?.();
+  }
+
   override _read(): void {}
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {

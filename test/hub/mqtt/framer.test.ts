@@ -93,6 +93,19 @@ describe("what is held is bounded by what was received", () => {
     expect(framers.every((framer) => framer.held === 5)).toBe(true);
   });
 
+  it("the longest packet, sent byte by byte, is not copied byte by byte", () => {
+    const stream = packet(0x30, body(262_144));
+    const framer = new Collector();
+    const one = Buffer.alloc(1);
+    const before = performance.now();
+    for (const byte of stream) {
+      one[0] = byte;
+      framer.take(one);
+    }
+    expect(framer.packets).toEqual(["48:262144"]);
+    expect(performance.now() - before).toBeLessThan(2_000);
+  });
+
   it("a packet is refused at its header, before its body", () => {
     const framer = new Collector();
     framer.refuseHeader = 0x20;
@@ -139,5 +152,17 @@ describe("a stopped flow keeps what was read", () => {
     framer.stopBehind = -1;
     framer.goOn();
     expect(framer.packets).toEqual([...EXPECTED, ...EXPECTED]);
+  });
+
+  it("and takes more than it has room for", () => {
+    const framer = new Collector();
+    framer.stopBehind = 1;
+    framer.take(STREAM);
+    framer.stopBehind = 2;
+    framer.goOn();
+    for (let i = 0; i < 10; i++) framer.take(STREAM);
+    framer.stopBehind = -1;
+    framer.goOn();
+    expect(framer.packets).toEqual(Array<string[]>(11).fill(EXPECTED).flat());
   });
 });

@@ -154,6 +154,43 @@ describe("close", () => {
   });
 });
 
+it("a connection that is being accepted while the listener closes is closed as well", async () => {
+  const never = new Sweep(1_000_000);
+  const handler = new Recorder();
+  const listener = await listen({
+    protocol: "mqtts",
+    tls,
+    host: "127.0.0.1",
+    port: 0,
+    handler,
+    sweep: never,
+  });
+  const lingering = await secureClient(listener.port);
+  lingering.send(connectPacket());
+  await lingering.take(4);
+  lingering.socket.allowHalfOpen = true;
+  const late = connect({ host: "127.0.0.1", port: listener.port });
+  await new Promise((resolve) => late.once("connect", resolve));
+  while (listener.connections < 1) await new Promise((resolve) => setImmediate(resolve));
+
+  const closing = listener.close();
+  const client = new RawClient(connectTls({ socket: late, rejectUnauthorized: false }));
+  await client.closed;
+  expect(listener.connections).toBe(1);
+  lingering.destroy();
+  await closing;
+});
+
+it("the server that accepted a socket counts it off", async () => {
+  const handler = new Recorder();
+  const server = createServer({ pauseOnConnect: true }, (socket) => {
+    new MqttConnection(socket, handler, new Sweep());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  (await RawClient.accepted((server.address() as AddressInfo).port)).destroy();
+  await new Promise((resolve) => server.close(resolve));
+});
+
 it("a socket whose handle is not the one we know is read by ordinary events", async () => {
   const handler = new Recorder();
   const sweep = new Sweep();

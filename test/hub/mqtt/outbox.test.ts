@@ -77,6 +77,24 @@ describe("an outbox", () => {
     expect(slow.output.equals(expected)).toBe(true);
   });
 
+  it("does not touch the last of several chunks that are being written", async () => {
+    const slow = new FakeSocket();
+    const slowBox = unbounded(slow);
+    slow.isTaking = false;
+    const expected = [1, 2, 3].map((fill) => publish(slowBox, 65_000, fill)); // the third sends off the second
+    slow.releaseOne();
+    await turn();
+    expected.push(...[4, 5].map((fill) => publish(slowBox, 65_000, fill)));
+    slow.releaseOne();
+    await turn();
+    for (let i = 0; i < 100; i++) publish(unbounded(new FakeSocket()), 65_000, 99);
+    while (slowBox.backlogBytes > 0) {
+      slow.releaseOne();
+      await turn();
+    }
+    expect(slow.output.equals(Buffer.concat(expected))).toBe(true);
+  });
+
   it("that passes its bound says so once and then takes nothing", () => {
     const fake = new FakeSocket();
     fake.isTaking = false;
