@@ -76,7 +76,7 @@ export const LINK_EFFECT = {
 
 /** Why an entry was given up. */
 export interface DeadLetterReason {
-  readonly reason: "fault" | "verdict" | "hops" | "expired" | "overflow";
+  readonly reason: "fault" | "verdict" | "hops" | "expired" | "overflow" | "undeliverable";
   readonly fault?: Fault;
   /** The module's own words, of a verdict. */
   readonly text?: string;

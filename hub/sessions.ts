@@ -3,13 +3,12 @@
  * and, when it is a module, consumes its inputs. One live connection per identity; the newest wins (contract
  * §0, 12).
  */
-import { NO_SECTIONS, type Block, type Sections } from "../abi/index.ts";
+import { NO_SECTIONS, type Block } from "../abi/index.ts";
 import type { Engine } from "./engine.ts";
 import { Publisher, type Plan } from "./endpoints/publisher.ts";
 import { Subscriber, type SubscriberHost } from "./endpoints/subscriber.ts";
 import { verifySasToken } from "./identity/sas.ts";
 import type { Identities } from "./identity/identities.ts";
-import { InputTopics } from "./input-topics.ts";
 import type { Modules } from "./modules.ts";
 import type { CloseReason } from "./mqtt/close-reason.ts";
 import { decideConnect, type ConnectDecision } from "./mqtt/connect.ts";
@@ -22,6 +21,7 @@ import {
   type SubscribeRequest,
   type Will,
 } from "./mqtt/handler.ts";
+import { InputTopics } from "./mqtt/input-topics.ts";
 import { withArrival, type Arrival } from "./mqtt/property-bag.ts";
 import { classifyFilter, isOwnTopic, parseClientTopic, type TelemetryTopic } from "./mqtt/topics.ts";
 import { DEVICE_PATH, modulePath } from "./router/router.ts";
@@ -45,7 +45,6 @@ export class Sessions implements MqttHandler<Session, Plan> {
   readonly #modules: Modules;
   readonly #gatewayId: string;
   readonly #live = new Map<string, Connection>();
-  readonly #topics: InputTopics;
   readonly #hostNames: readonly string[];
 
   /** @param hostNames names by which clients know this gateway: what their tokens may be for */
@@ -61,7 +60,6 @@ export class Sessions implements MqttHandler<Session, Plan> {
     this.#modules = modules;
     this.#gatewayId = gatewayId;
     this.#hostNames = [gatewayId, ...hostNames];
-    this.#topics = new InputTopics(engine.sources);
   }
 
   get count(): number {
@@ -166,8 +164,12 @@ export class Sessions implements MqttHandler<Session, Plan> {
     const prefix = `${moduleId}/`;
     const inputs = [...this.#engine.endpoints.all()]
       .filter(({ name }) => name.startsWith(prefix))
-      .map((endpoint) => ({ name: endpoint.name.slice(prefix.length), endpoint }));
-    session.subscriber = new Subscriber(connection, this.#hostOf(session), inputs, session.inputsQos);
+      .map((endpoint) => {
+        const input = endpoint.name.slice(prefix.length);
+        const topics = new InputTopics(deviceId, moduleId, input, (id) => this.#engine.sources.origin(id));
+        return { endpoint, topicOf: (block: Block, frame: number) => topics.topicOf(block, frame) };
+      });
+    session.subscriber = new Subscriber(connection, this.#host(), inputs, session.inputsQos);
     for (const { endpoint } of inputs) endpoint.consumer = session.subscriber;
     this.#engine.tick();
     session.subscriber.pump();
@@ -183,12 +185,14 @@ export class Sessions implements MqttHandler<Session, Plan> {
     }
   }
 
-  #hostOf({ deviceId, moduleId }: Session): SubscriberHost {
+  #host(): SubscriberHost {
     const engine = this.#engine;
     return {
       nowPowered: () => engine.poweredNow,
-      topic: (block: Block, frame: number, input: string) =>
-        this.#topics.topic(deviceId, moduleId!, input, block, frame),
+      undeliverable: ({ name }, block, frame) => {
+        engine.bury(name, null, block, frame, { reason: "undeliverable" });
+        engine.journal.step();
+      },
       expired: (lane, count) => {
         engine.metrics.expired += count;
         engine.journal.touch(lane);
@@ -240,6 +244,5 @@ export class Sessions implements MqttHandler<Session, Plan> {
 const NOWHERE = { deviceId: "", moduleId: null, output: null };
 
 function nowhere(): Plan {
-  const empty: Sections = NO_SECTIONS;
-  return { sourceId: 0, origin: NOWHERE, sections: empty, path: null, targets: [], version: 0 };
+  return { sourceId: 0, origin: NOWHERE, sections: NO_SECTIONS, path: null, targets: [], version: 0 };
 }

@@ -29,18 +29,24 @@ export interface SubscriberSocket {
 
 export interface SubscriberHost {
   nowPowered(): number;
-  /** The topic that delivers a frame to `input`: changes only with source and properties. */
-  topic(block: Block, frame: number, input: string): Uint8Array;
+  /** No topic has room for the frame's properties: it is given up. */
+  undeliverable(endpoint: Endpoint, block: Block, frame: number): void;
   expired(lane: Lane, count: number): void;
   delivered(): void;
   settled(lane: Lane): void;
+}
+
+export interface SubscribedInput {
+  readonly endpoint: Endpoint;
+  /** The topic that delivers a frame to this input, or `null` when it would be too long. */
+  topicOf(block: Block, frame: number): Uint8Array | null;
 }
 
 export class Subscriber implements Consumer {
   readonly kind = "mqtt";
   readonly #socket: SubscriberSocket;
   readonly #host: SubscriberHost;
-  readonly #inputs: readonly { readonly name: string; readonly endpoint: Endpoint }[];
+  readonly #inputs: readonly SubscribedInput[];
   readonly #qos: 0 | 1;
   /** Deliveries in flight, by sequence modulo RING. */
   readonly #lanes: (Lane | null)[] = Array.from({ length: RING }, () => null);
@@ -51,7 +57,7 @@ export class Subscriber implements Consumer {
   constructor(
     socket: SubscriberSocket,
     host: SubscriberHost,
-    inputs: readonly { readonly name: string; readonly endpoint: Endpoint }[],
+    inputs: readonly SubscribedInput[],
     qos: 0 | 1,
   ) {
     this.#socket = socket;
@@ -66,13 +72,13 @@ export class Subscriber implements Consumer {
   }
 
   pump(): void {
-    for (const { name, endpoint } of this.#inputs) {
-      for (const lane of endpoint.lanes) if (!this.#drain(name, lane)) return;
+    for (const input of this.#inputs) {
+      for (const lane of input.endpoint.lanes) if (!this.#drain(input, lane)) return;
     }
   }
 
   /** Delivers what is durable; `false` when the window or the socket is full. */
-  #drain(input: string, lane: Lane): boolean {
+  #drain(input: SubscribedInput, lane: Lane): boolean {
     const { reader } = lane;
     const now = this.#host.nowPowered();
     while (reader.offset < lane.durable && reader.offset < lane.tail) {
@@ -80,27 +86,33 @@ export class Subscriber implements Consumer {
         return false;
       const block = lane.makeResident(reader);
       const { at } = reader;
-      const isExpired = entryDeadline(block, at) <= now;
       const sequence = this.#next++;
       const slot = sequence % RING;
       this.#lanes[slot] = lane;
-      this.#acked[slot] = isExpired || this.#qos === 0 ? 1 : 0;
-      if (isExpired) this.#host.expired(lane, 1);
-      else this.#deliver(block, at, input, sequence);
+      let isSettled = this.#qos === 0;
+      if (entryDeadline(block, at) <= now) {
+        this.#host.expired(lane, 1);
+        isSettled = true;
+      } else if (!this.#deliver(block, at + ENTRY.SIZE, input, sequence)) {
+        this.#host.undeliverable(input.endpoint, block, at + ENTRY.SIZE);
+        isSettled = true;
+      }
+      this.#acked[slot] = isSettled ? 1 : 0;
       reader.at = at + entryTotal(block, at);
       reader.offset++;
-      if (this.#acked[slot] === 1) this.#settle();
+      if (isSettled) this.#settle();
     }
     return true;
   }
 
-  #deliver(block: Block, at: number, input: string, sequence: number): void {
-    const frame = at + ENTRY.SIZE;
+  #deliver(block: Block, frame: number, input: SubscribedInput, sequence: number): boolean {
+    const topic = input.topicOf(block, frame);
+    if (topic === null) return false;
     const body = bodyStart(block, frame);
-    const topic = this.#host.topic(block, frame, input);
     const packetId = this.#qos === 0 ? 0 : (sequence % PACKET_IDS) + 1;
     this.#socket.publish(topic, block.u8, body, body + bodyLength(block, frame), this.#qos, packetId, false);
     this.#host.delivered();
+    return true;
   }
 
   /** PUBACK. Ids of nothing in flight are ignored. */
