@@ -62,7 +62,11 @@ export class Engine implements Ingress {
   constructor(options: EngineOptions) {
     this.clock = options.clock;
     this.#bytesMax = options.bytesMax;
-    this.journal = new Journal({ ...options, onDurable: () => this.#onDurable() });
+    this.journal = new Journal({
+      ...options,
+      onDurable: () => this.#onDurable(),
+      onLingerEnding: () => this.#pumpModules(),
+    });
     this.wallNow = options.clock.wall();
     this.poweredNow = this.journal.powered.now();
     this.endpoints = new Endpoints(this.journal);
@@ -115,8 +119,8 @@ export class Engine implements Ingress {
     this.#isTurnPending = false;
     this.tick();
     this.journal.stepped(this.clock.monotonic());
-    this.#pumpModules();
     this.journal.kick();
+    if (!this.journal.isLingering) this.#pumpModules();
   };
 
   #pumpModules(): void {

@@ -3,7 +3,7 @@
  * and, when it is a module, consumes its inputs. One live connection per identity; the newest wins (contract
  * §0, 12).
  */
-import { NO_SECTIONS, type Block } from "../abi/index.ts";
+import { MESSAGE_BYTES_MAX, NO_SECTIONS, type Block } from "../abi/index.ts";
 import type { Engine } from "./engine.ts";
 import { Publisher, type Plan } from "./endpoints/publisher.ts";
 import { Subscriber, type SubscriberHost } from "./endpoints/subscriber.ts";
@@ -118,7 +118,7 @@ export class Sessions implements MqttHandler<Session, Plan> {
   }
 
   onPublish(
-    { session }: Connection,
+    connection: Connection,
     plan: Plan,
     bytes: Buffer,
     from: number,
@@ -127,9 +127,12 @@ export class Sessions implements MqttHandler<Session, Plan> {
     packetId: number,
     flags: PublishFlags,
   ): void {
+    const { sys, app } = plan.sections;
+    // A message counts with its properties (contract §9); the connection has looked at the body alone.
+    if (to - from + sys.length + app.length > MESSAGE_BYTES_MAX) return connection.close("packet_too_large");
     const arrived =
       flags.dup || flags.retain ? { ...plan, sections: withArrival(plan.sections, flags) } : plan;
-    session!.publisher.publish(arrived, bytes, from, to, qos > 0, packetId);
+    connection.session!.publisher.publish(arrived, bytes, from, to, qos > 0, packetId);
   }
 
   onPuback({ session }: Connection, packetId: number): void {

@@ -27,7 +27,12 @@ import type { Consumer, Endpoint } from "./endpoint.ts";
 const BATCHES_IN_FLIGHT_MAX = 2;
 /** A batch should take the module no longer than this, so that priorities and stops get their turn (A10). */
 const BATCH_CPU_US = 5_000;
-const BUFFER_BYTES = 2 * BATCH_BYTES_MAX;
+/**
+ * Buffers come in a few sizes, with room for a result of the batch's size. A buffer counts as
+ * external memory of each thread it passes through: large ones for single messages keep the collectors busy.
+ */
+const BUFFER_SIZES = [2 * 1024, 8 * 1024, 32 * 1024, 2 * BATCH_BYTES_MAX] as const;
+/** Buffers kept per size. */
 const BUFFERS_MAX = 4;
 /** Expired entries dropped in one turn. */
 const EXPIRED_PER_TURN_MAX = 1024;
@@ -74,7 +79,7 @@ export class ModuleLink implements Consumer {
   readonly #inputs: readonly Endpoint[];
   readonly #control: ArrayBuffer[] = [];
   #inFlight: SentBatch[] = [];
-  #buffers: ArrayBuffer[] = [];
+  readonly #buffers: readonly ArrayBuffer[][] = BUFFER_SIZES.map(() => []);
   #seq = 0;
   #lastSource = 0;
   #cpuUsPerRecord = 0;
@@ -238,8 +243,14 @@ export class ModuleLink implements Consumer {
   }
 
   #takeBuffer(bytes: number): ArrayBuffer {
-    if (bytes > BUFFER_BYTES) return new ArrayBuffer(bytes);
-    return this.#buffers.pop() ?? new ArrayBuffer(BUFFER_BYTES);
+    const size = BUFFER_SIZES.findIndex((known) => known >= 2 * bytes || known === BUFFER_SIZES.at(-1));
+    if (bytes > BUFFER_SIZES[size]!) return new ArrayBuffer(bytes);
+    return this.#buffers[size]!.pop() ?? new ArrayBuffer(BUFFER_SIZES[size]!);
+  }
+
+  #keepBuffer(buffer: ArrayBuffer): void {
+    const kept = this.#buffers[BUFFER_SIZES.findIndex((known) => known === buffer.byteLength)];
+    if (kept !== undefined && kept.length < BUFFERS_MAX) kept.push(buffer);
   }
 
   /** Results come in the order of their batches; anything else is of no incarnation of ours (J13). */
@@ -250,8 +261,7 @@ export class ModuleLink implements Consumer {
     this.#host.applyResult(result, batch);
     if (batch.lane !== null && batch.end !== null) this.#settle(batch.lane, batch.end);
     this.#learn(batch, result.cpuUs);
-    if (result.buffer.byteLength === BUFFER_BYTES && this.#buffers.length < BUFFERS_MAX)
-      this.#buffers.push(result.buffer);
+    this.#keepBuffer(result.buffer);
     this.pump();
     this.#host.stepped(batch.lane);
     if (this.#inFlight.length === 0) this.#onIdle?.();

@@ -16,6 +16,8 @@ import { Tables } from "./tables.ts";
 
 /** At this much not yet durable, sockets and workers get no turn (J5). */
 export const GATHERED_BYTES_MAX = 4 * 1024 * 1024;
+/** A module gets this long to answer before the linger ends. */
+const LINGER_END_MS = 1;
 /** Progress of a cursor alone is written at most this late: losing it only redelivers. */
 const LAZY_CURSOR_MS = 5_000;
 /** Powered time is written at least this often. */
@@ -35,6 +37,8 @@ export interface JournalOptions {
   readonly graceMs: number;
   /** Called after each durable group, before anything else is sealed: release what waited. */
   readonly onDurable: () => void;
+  /** A linger is about to end: whoever can settle entries before the seal should get them now (J4, J14). */
+  readonly onLingerEnding: () => void;
   /** A failure that only recovery from disk can mend (J17). Called once. */
   readonly onFailure: (error: Error) => void;
 }
@@ -82,6 +86,7 @@ export class Journal {
   #inFlight: InFlight | null = null;
   #linger: Linger;
   #lingerTimer: NodeJS.Timeout | null = null;
+  #isLingerEnding = false;
   #graceTimer: NodeJS.Timeout | null = null;
   readonly #idleTimer: NodeJS.Timeout;
   #lazyTimer: NodeJS.Timeout | null = null;
@@ -201,12 +206,27 @@ export class Journal {
     if (this.#linger.ms > 0 && this.#waiters.length === 0) {
       const delay = sealDelay(this.#linger, this.#gathered(), now - this.#lastSeal);
       if (delay > 0) {
-        this.#lingerTimer ??= setTimeout(() => this.#endLinger(), delay);
+        this.#lingerTimer ??= this.#startLinger(delay);
         return;
       }
     }
     this.#cancelLinger();
     this.#seal("nothing");
+  }
+
+  /** What gathers meanwhile can be handed over in one go when the end is near, instead of one by one. */
+  get isLingering(): boolean {
+    return this.#lingerTimer !== null && !this.#isLingerEnding;
+  }
+
+  #startLinger(delayMs: number): NodeJS.Timeout {
+    this.#isLingerEnding = delayMs <= LINGER_END_MS;
+    if (this.#isLingerEnding) return setTimeout(() => this.#endLinger(), delayMs);
+    return setTimeout(() => {
+      this.#isLingerEnding = true;
+      this.#lingerTimer = setTimeout(() => this.#endLinger(), LINGER_END_MS);
+      this.#options.onLingerEnding();
+    }, delayMs - LINGER_END_MS);
   }
 
   #endLinger(): void {

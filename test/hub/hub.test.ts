@@ -32,7 +32,8 @@ test("what was acknowledged is there after a restart, and offsets go on [J1 J8 J
   await first.routes({ all: "FROM /messages/* INTO $upstream" });
   const identity = await first.identity("thermo1");
   const device = await first.connect(identity);
-  for (let i = 0; i < 50; i++) await device.publishAsync("devices/thermo1/messages/events/", `m${i}`, { qos: 1 });
+  for (let i = 0; i < 50; i++)
+    await device.publishAsync("devices/thermo1/messages/events/", `m${i}`, { qos: 1 });
   await first.stop();
 
   await using second = await startHub({ dir: first.dir });
@@ -46,7 +47,10 @@ test("a message goes to every endpoint that matches, once each, by the best prio
   await using hub = await startHub();
   await hub.routes({
     log: "FROM /messages/* INTO $upstream",
-    hot: { route: 'FROM /messages/* WHERE level = "hot" INTO BrokeredEndpoint("/modules/sink/inputs/in")', priority: 1 },
+    hot: {
+      route: 'FROM /messages/* WHERE level = "hot" INTO BrokeredEndpoint("/modules/sink/inputs/in")',
+      priority: 1,
+    },
     any: { route: 'FROM /messages/* INTO BrokeredEndpoint("/modules/sink/inputs/in")', priority: 5 },
   });
   const device = await hub.connect(await hub.identity("d"));
@@ -65,7 +69,8 @@ test("a module gets the messages of its inputs in order, and again after it fail
   await hub.routes({ r: 'FROM /messages/* INTO BrokeredEndpoint("/modules/sink/inputs/in")' });
   const device = await hub.connect(await hub.identity("d"));
   const identity = await hub.identity("gw", "sink");
-  for (let i = 0; i < 20; i++) await device.publishAsync("devices/d/messages/events/a=1/", `m${i}`, { qos: 1 });
+  for (let i = 0; i < 20; i++)
+    await device.publishAsync("devices/d/messages/events/a=1/", `m${i}`, { qos: 1 });
 
   const deaf = await hub.connect(identity, { manualConnect: false });
   const seen: string[] = [];
@@ -143,7 +148,9 @@ test("a bad route leaves the old ones in force, and says which and where", async
 
 test("an expired message is not delivered [contract 10]", async () => {
   await using hub = await startHub();
-  await hub.routes({ r: { route: 'FROM /messages/* INTO BrokeredEndpoint("/modules/sink/inputs/in")', timeToLiveSecs: 1 } });
+  await hub.routes({
+    r: { route: 'FROM /messages/* INTO BrokeredEndpoint("/modules/sink/inputs/in")', timeToLiveSecs: 1 },
+  });
   const device = await hub.connect(await hub.identity("d"));
   await device.publishAsync("devices/d/messages/events/", "old", { qos: 1 });
   await new Promise((resolve) => setTimeout(resolve, 1100));
