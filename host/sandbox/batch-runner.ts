@@ -3,7 +3,8 @@
  * counts; the instance is discarded and the records are run again in halves, in order, until the one that
  * cannot be run stands alone: that one is dead-lettered with its fault, everything else goes through (J26).
  *
- * It ends: each re-run is shorter, or is the second and last attempt of a lone record.
+ * A record is given up when it trapped twice, the last time alone in a new instance: what its neighbours left
+ * in globals is not its fault (A9). It ends: each re-run is shorter, or of a lone record in a newer instance.
  */
 import {
   BATCH_RECORDS_MAX,
@@ -64,6 +65,8 @@ export class BatchRunner {
   readonly #translator: ResultTranslator;
   readonly #map: SourceMap | null;
   #instance: GuestInstance | null = null;
+  /** The instance has handled records: a trap may be their doing. */
+  #used = false;
   #made = 0;
   /** Most bytes of records that this guest took in one call; smaller once its mailbox refused. */
   #callBytesMax = Number.POSITIVE_INFINITY;
@@ -125,6 +128,7 @@ export class BatchRunner {
     const { from, to, suspect } = part;
     const bytes = records.starts[to]! - records.starts[from]!;
     if (bytes > this.#callBytesMax && to - from > 1) return halves(part);
+    const used = this.#used;
     const outcome = this.#call(batch, records, part);
     if (outcome.type === "consumed") return [{ ...part, from: from + outcome.count }];
     if (outcome.type === "no_room" && to - from > 1) {
@@ -135,8 +139,8 @@ export class BatchRunner {
     tally.fault ??= fault;
     this.#discard();
     if (to - from > 1) return halves({ ...part, suspect: true });
-    const attempted = suspect || entryAttempt(records.block, records.starts[from]!) > 0;
-    if (!attempted) return [{ from, to, suspect: true }];
+    const again = suspect || entryAttempt(records.block, records.starts[from]!) > 0;
+    if (!again || used) return [{ from, to, suspect: true }];
     this.#giveUp(records, from, fault, tally);
     return [];
   }
@@ -160,6 +164,7 @@ export class BatchRunner {
       const count = ptr === 0 ? range.count : this.#translate(instance, ptr, records, range);
       this.#checkCall(slab.length - mark + slab.passedBytes - passedMark + kv.overlayBytes);
       kv.commit();
+      this.#used = true;
       return { type: "consumed", count };
     } catch (error) {
       kv.drop();
@@ -218,6 +223,7 @@ export class BatchRunner {
 
   #discard(): void {
     this.dispose();
+    this.#used = false;
     this.#callBytesMax = Number.POSITIVE_INFINITY;
     this.#context.host.log.flush();
   }
