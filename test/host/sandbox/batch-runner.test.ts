@@ -5,7 +5,7 @@ import { GuestLog, type LogLine } from "../../../host/sandbox/guest-log.ts";
 import type { HostState } from "../../../host/sandbox/host-calls.ts";
 import { KvOverlay } from "../../../host/sandbox/kv-overlay.ts";
 import { WorkerFault } from "../../../host/sandbox/trap.ts";
-import { compileWasiLibrary, loadWasiLibrary } from "../../../host/sandbox/wasi-library.ts";
+import { compileWasiLibrary, loadWasiLibrary, type WasiLibrary } from "../../../host/sandbox/wasi-library.ts";
 import { WatchCell } from "../../../host/sandbox/watch-cell.ts";
 import { decodeResult, makeBatch, NOW_WALL, summary, type RecordSpec } from "./batches.ts";
 import { compileGuest, specOf, type SpecChanges } from "./guests.ts";
@@ -21,7 +21,7 @@ interface Bench {
 }
 
 /** A runner in this thread, on the named guest. */
-async function bench(name: string, changes: SpecChanges = {}): Promise<Bench> {
+async function bench(name: string, changes: SpecChanges = {}, library?: WasiLibrary): Promise<Bench> {
   const spec = specOf(await compileGuest(name), changes);
   const log: LogLine[] = [];
   const recoveries: Recovery[] = [];
@@ -32,7 +32,7 @@ async function bench(name: string, changes: SpecChanges = {}): Promise<Bench> {
     nowWall: 0,
   };
   const usesWasi = WebAssembly.Module.imports(spec.module).some((i) => i.module.startsWith("wasi"));
-  const wasi = usesWasi ? loadWasiLibrary(compileWasiLibrary()) : null;
+  const wasi = usesWasi ? (library ?? loadWasiLibrary(compileWasiLibrary())) : null;
   const context = { spec, host, watch: new WatchCell(spec.watch), wasi };
   const runner = new BatchRunner(context, (recovery) => recoveries.push(recovery));
   runner.prepare();
@@ -278,6 +278,26 @@ describe("wasi", () => {
   test("files are bounded by the quota, with ENOSPC", async () => {
     const { say } = await bench("prints-to-stdout", { limits: { filesBytesMax: 64 * 1024 } });
     expect(say("fill")).toEqual(["emit 0: 63,51"]);
+  });
+
+  test("a library that breaks ends the worker, and no record is blamed", async () => {
+    const broken = class {
+      getImports = () => ({
+        wasi_snapshot_preview1: {
+          path_open: () => {
+            throw new WebAssembly.RuntimeError("unreachable");
+          },
+        },
+      });
+      instantiate = (): void => {};
+      free = (): void => {};
+    };
+    const library = { WASI: broken } as unknown as WasiLibrary;
+    const { run } = await bench("prints-to-stdout", {}, library);
+    expect(thrown(() => run(["1fine", "fill"]))).toMatchObject({
+      kind: "wasi",
+      message: "path_open broke the WASI provider: RuntimeError: unreachable",
+    });
   });
 
   test("the clock needs its grant, also through WASI", async () => {

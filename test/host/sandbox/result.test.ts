@@ -398,7 +398,7 @@ describe("an invalid result is void as a whole", () => {
     const records = recordsOf(RECORDS);
     const starts = new Set(records.starts);
     let accepted = 0;
-    for (let round = 0; round < 20_000; round++) {
+    for (let round = 0; round < 6_000; round++) {
       const bytes = Buffer.from(valid);
       for (let k = next(4); k >= 0; k--) mangle(bytes, next);
       const label = `seed ${seed}, round ${round}`;
@@ -416,7 +416,7 @@ describe("an invalid result is void as a whole", () => {
           for (const f of effect.frames) expect(SOURCES, label).toContain(f.sourceId);
       }
     }
-    expect(accepted).toBeGreaterThan(100);
+    expect(accepted).toBeGreaterThan(30);
   });
 });
 

@@ -2,12 +2,23 @@
 import { once } from "node:events";
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { afterEach, describe, expect, test } from "vitest";
-import { WATCH, type Fault, type LinkResult } from "../../../abi/index.ts";
+import {
+  EFFECT,
+  EFFECT_HEADER,
+  RESULT,
+  RESULT_MAGIC,
+  WATCH,
+  type Fault,
+  type LinkResult,
+} from "../../../abi/index.ts";
 import type { Recovery } from "../../../host/sandbox/batch-runner.ts";
 import type { LogLine } from "../../../host/sandbox/guest-log.ts";
 import { startSandbox, type Sandbox, type SandboxOptions } from "../../../host/sandbox/sandbox.ts";
-import { makeBatch, summary, type RecordSpec } from "./batches.ts";
+import { decodeResult, makeBatch, summary, type RecordSpec } from "./batches.ts";
 import { compileGuest, specOf, type SpecChanges } from "./guests.ts";
+import { random } from "./seed.ts";
+
+type Records = readonly (string | Uint8Array | RecordSpec)[];
 
 /** The hub's end of a running sandbox. */
 class Rig {
@@ -42,7 +53,7 @@ class Rig {
     return rig;
   }
 
-  post(records: readonly (string | RecordSpec)[]): void {
+  post(records: Records): void {
     const batch = makeBatch(++this.#seq, records);
     this.link.postMessage(batch, [batch.buffer]);
   }
@@ -52,7 +63,7 @@ class Rig {
     while (Atomics.load(this.#watch, WATCH.CALL) % 2 === 0) await new Promise(setImmediate);
   }
 
-  async run(records: readonly (string | RecordSpec)[]): Promise<LinkResult> {
+  async run(records: Records): Promise<LinkResult> {
     this.post(records);
     const [result] = (await once(this.link, "message")) as [LinkResult];
     return result;
@@ -162,6 +173,31 @@ describe("worker-level faults", () => {
     expect(rig.faults).toEqual([expect.objectContaining({ kind: "init" })]);
   });
 
+  test("a batch that is not what it says is our own bug: the worker ends and says so", async () => {
+    const rig = await Rig.start("passes-everything");
+    const batch = makeBatch(1, ["a", "b"]);
+    rig.link.postMessage({ ...batch, count: 3 }, [batch.buffer]);
+    expect(await rig.exited).toBe(1);
+    expect(rig.faults).toEqual([
+      { kind: "trap", message: "sandbox worker failed: link: batch 1 is malformed at record 2 of 3" },
+    ]);
+  });
+
+  test("results of random bytes never harm the worker: each is a dead letter of kind result, or is taken", async () => {
+    const { next, seed } = random();
+    const rig = await Rig.start("lies-about-lengths");
+    const kinds = new Set<string>();
+    for (let round = 0; round < 40; round++) {
+      const bodies = Array.from({ length: 8 }, () => lie(next));
+      for (const effect of decodeResult(await rig.run(bodies)))
+        kinds.add(
+          effect.type === "dead" ? `${effect.reason.reason} ${effect.reason.fault?.kind}` : effect.type,
+        );
+    }
+    expect([...kinds].sort(), `seed ${seed}`).toEqual(["fault result", "pass"]);
+    expect(rig.faults).toEqual([]);
+  });
+
   test("what an unpinned trap was is reported, and nothing ends", async () => {
     const rig = await Rig.start("traps-on-poison");
     expect((await rig.run(["a", "tired"])).poisoned).toBe(0);
@@ -171,6 +207,21 @@ describe("worker-level faults", () => {
     ]);
   });
 });
+
+/** A result that passes its record on, more or less; or a wild pointer; or noise. */
+function lie(next: (bound: number) => number): Buffer {
+  const words = [RESULT_MAGIC, RESULT.SIZE, RESULT.SIZE + 32, 1, 1, 0, 0, 0];
+  words.push(32, EFFECT.PASS, EFFECT_HEADER.SIZE, 0, 0, 0, 0, 0);
+  const bytes = Buffer.from(Uint32Array.from(words).buffer);
+  const what = next(4);
+  if (what === 1) bytes.writeInt32LE(next(2) === 0 ? -8 : next(1 << 22), next(words.length) * 4);
+  if (what === 2) for (let i = 0; i < bytes.length; i++) bytes[i] = next(256);
+  if (what === 3) {
+    bytes.write("PTR!");
+    bytes.writeInt32LE(next(2) === 0 ? -next(1000) : next(1 << 23), 4);
+  }
+  return bytes;
+}
 
 describe("streams and log", () => {
   test("stdout and stderr come as lines of the module's log", async () => {
