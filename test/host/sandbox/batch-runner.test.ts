@@ -99,6 +99,20 @@ describe("passing on", () => {
     expect(effects[1]).toMatchObject({ type: "emit" });
   });
 
+  test("a record that would cost the hub far more than a result may hold is dead-lettered", async () => {
+    const { run } = await bench("counts-in-kv", { limits: { resultBytesMax: 10_000 } });
+    const effects = decodeResult(run(["a", "fill:50000", "b"]));
+    expect(effects.map((effect) => effect.type)).toEqual(["emit", "dead", "emit", "put", "put"]);
+    expect(effects[1]).toMatchObject({ reason: { fault: { kind: "result" } } });
+  });
+
+  test("a batch that adds up to too much, record by record, is nobody's fault but ends the worker", async () => {
+    const { run } = await bench("traps-on-poison", { limits: { resultBytesMax: 100 } });
+    expect(thrown(() => run(Array.from({ length: 8 }, () => "unreachable")))).toMatchObject({
+      kind: "result",
+    });
+  });
+
   test("memory grows to the declared maximum and no further", async () => {
     const { say } = await bench("grows-past-limit");
     expect(say("a")).toEqual(["emit 0: 64"]);
