@@ -3,7 +3,8 @@
  * counts; the instance is discarded and the records are run again in halves, in order, until the one that
  * cannot be run stands alone: that one is dead-lettered with its fault, everything else goes through (J26).
  *
- * It ends: each re-run is shorter, or is the second and last attempt of a lone record.
+ * A record is given up when it trapped twice, the last time alone in a new instance: what its neighbours left
+ * in globals is not its fault (A9). It ends: each re-run is shorter, or of a lone record in a newer instance.
  */
 import {
   BATCH_RECORDS_MAX,
@@ -21,9 +22,9 @@ import {
 import { threadCpuUs } from "./cpu-clock.ts";
 import { EffectSlab } from "./effect-slab.ts";
 import { GuestInstance, type GuestContext } from "./instance.ts";
-import { appendDeadLetter, isMessage, ResultTranslator, type Records } from "./result.ts";
+import { appendDeadLetter, isMessage, ResultTranslator, type CallRange, type Records } from "./result.ts";
 import { SourceMap } from "./source-map.ts";
-import { GuestFault, toFault, WorkerFault } from "./trap.ts";
+import { toFault, WorkerFault } from "./trap.ts";
 
 /**
  * What one batch may come to at the hub (results, passed entries, key-values), as a multiple of what one
@@ -63,7 +64,10 @@ export class BatchRunner {
   readonly #slab = new EffectSlab();
   readonly #translator: ResultTranslator;
   readonly #map: SourceMap | null;
+  readonly #expansionMax: number;
   #instance: GuestInstance | null = null;
+  /** The instance has handled records: a trap may be their doing. */
+  #used = false;
   #made = 0;
   /** Most bytes of records that this guest took in one call; smaller once its mailbox refused. */
   #callBytesMax = Number.POSITIVE_INFINITY;
@@ -73,6 +77,7 @@ export class BatchRunner {
     this.#context = context;
     this.#onRecovery = onRecovery;
     this.#translator = new ResultTranslator(spec.outputSources, spec.limits.resultBytesMax, this.#slab);
+    this.#expansionMax = spec.limits.resultBytesMax * BATCH_EXPANSION_MAX;
     this.#map = spec.sourceMap === undefined ? null : new SourceMap(spec.sourceMap);
   }
 
@@ -125,6 +130,7 @@ export class BatchRunner {
     const { from, to, suspect } = part;
     const bytes = records.starts[to]! - records.starts[from]!;
     if (bytes > this.#callBytesMax && to - from > 1) return halves(part);
+    const used = this.#used;
     const outcome = this.#call(batch, records, part);
     if (outcome.type === "consumed") return [{ ...part, from: from + outcome.count }];
     if (outcome.type === "no_room" && to - from > 1) {
@@ -135,69 +141,69 @@ export class BatchRunner {
     tally.fault ??= fault;
     this.#discard();
     if (to - from > 1) return halves({ ...part, suspect: true });
-    const attempted = suspect || entryAttempt(records.block, records.starts[from]!) > 0;
-    if (!attempted) return [{ from, to, suspect: true }];
+    const again = suspect || entryAttempt(records.block, records.starts[from]!) > 0;
+    if (!again || used) return [{ from, to, suspect: true }];
     this.#giveUp(records, from, fault, tally);
     return [];
   }
 
   #call(batch: LinkBatch, records: Records, part: Part): Outcome {
-    const { kv } = this.#context.host;
+    const { host } = this.#context;
     const slab = this.#slab;
     const mark = slab.length;
     const passedMark = slab.passedBytes;
     const instance = this.prepare();
-    const { seq, nowWall, nowPowered } = batch;
     const range = { first: part.from, count: part.to - part.from };
-    kv.begin();
-    try {
-      const ptr = instance.call({ seq, nowWall, nowPowered, records, range, rerun: part.suspect });
-      if (instance.wasiFailure !== null) throw instance.wasiFailure;
-      if (ptr === null) {
-        kv.drop();
-        return { type: "no_room" };
+    host.kv.begin();
+    const outcome = this.#enter(instance, batch, records, range, part.suspect);
+    if (outcome.type === "consumed") {
+      const bytes = slab.length - mark + slab.passedBytes - passedMark + host.kv.overlayBytes;
+      if (bytes <= this.#expansionMax) {
+        host.kv.commit();
+        this.#used = true;
+        return outcome;
       }
-      const count = ptr === 0 ? range.count : this.#translate(instance, ptr, records, range);
-      this.#checkCall(slab.length - mark + slab.passedBytes - passedMark + kv.overlayBytes);
-      kv.commit();
-      return { type: "consumed", count };
-    } catch (error) {
-      kv.drop();
-      slab.truncate(mark, passedMark);
-      const fault = toFault(instance.wasiFailure ?? error, this.#map);
+    }
+    host.kv.drop();
+    slab.truncate(mark, passedMark);
+    if (outcome.type !== "consumed") return outcome;
+    const message = `result: comes to more than ${this.#expansionMax} bytes with what it passes on and puts`;
+    return { type: "fault", fault: { kind: "result", message } };
+  }
+
+  /** Runs the guest and judges what it returns. Whatever the guest's run throws is the guest's fault. */
+  #enter(
+    instance: GuestInstance,
+    { seq, nowWall, nowPowered }: LinkBatch,
+    records: Records,
+    range: CallRange,
+    rerun: boolean,
+  ): Outcome {
+    let ptr: number | null = null;
+    let error: unknown = null;
+    try {
+      ptr = instance.call({ seq, nowWall, nowPowered, records, range, rerun });
+    } catch (thrown) {
+      error = thrown;
+    }
+    error = instance.wasiFailure ?? error;
+    if (error !== null) {
+      const fault = toFault(error, this.#map);
       if (fault.kind === "wasi") throw new WorkerFault(fault);
       return { type: "fault", fault };
     }
-  }
-
-  #translate(
-    instance: GuestInstance,
-    ptr: number,
-    records: Records,
-    range: { first: number; count: number },
-  ) {
+    if (ptr === null) return { type: "no_room" };
+    if (ptr === 0) return { type: "consumed", count: range.count };
     const translation = this.#translator.translate(instance.memory.block, ptr, records, range);
-    if ("invalid" in translation) throw new GuestFault("result", translation.invalid);
-    return translation.consumed;
-  }
-
-  #checkCall(bytes: number): void {
-    const bytesMax = this.#context.spec.limits.resultBytesMax * BATCH_EXPANSION_MAX;
-    if (bytes > bytesMax)
-      throw new GuestFault(
-        "result",
-        `result: comes to ${bytes} bytes with what it passes on, more than ${bytesMax}`,
-      );
+    if ("consumed" in translation) return { type: "consumed", count: translation.consumed };
+    return { type: "fault", fault: { kind: "result", message: translation.invalid } };
   }
 
   /** Calls that are fine alone can still add up to more than the journal takes as one step. */
   #checkExpansion(bytes: number): void {
-    const bytesMax = this.#context.spec.limits.resultBytesMax * BATCH_EXPANSION_MAX;
-    if (bytes > bytesMax)
-      throw new WorkerFault({
-        kind: "result",
-        message: `batch: comes to ${bytes} bytes, more than ${bytesMax}`,
-      });
+    if (bytes <= this.#expansionMax) return;
+    const message = `batch: comes to ${bytes} bytes, more than ${this.#expansionMax}`;
+    throw new WorkerFault({ kind: "result", message });
   }
 
   #giveUp(records: Records, record: number, fault: Fault, tally: Tally): void {
@@ -218,6 +224,7 @@ export class BatchRunner {
 
   #discard(): void {
     this.dispose();
+    this.#used = false;
     this.#callBytesMax = Number.POSITIVE_INFINITY;
     this.#context.host.log.flush();
   }

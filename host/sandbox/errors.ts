@@ -14,6 +14,7 @@ export class SandboxStartError extends SandpiperError {
   constructor(module: string, fault: Fault) {
     super("SP_MODULE_START", `module "${module}": did not start: ${fault.message}`, {
       details: { module, fault },
+      hint: "the module's log may say more; a module is given 10 s and its configuration to initialise",
     });
     this.fault = fault;
   }

@@ -8,6 +8,8 @@ import type { SourceMap } from "./source-map.ts";
 const MESSAGE_CHARS_MAX = 1024;
 const STACK_FRAMES_MAX = 32;
 const FRAME_CHARS_MAX = 256;
+/** A batch can be poison from end to end, and all its stacks travel in one result. */
+const STACK_CHARS_MAX = 2048;
 
 /** Thrown by host code on behalf of a guest: an abort, an exit, an invalid result. */
 export class GuestFault extends Error {
@@ -71,7 +73,8 @@ function guestFrames(stack: string, map: SourceMap | null): string {
     lines.push(printable(`${name ?? `function ${index}`} (${place})`, FRAME_CHARS_MAX));
     if (lines.length === STACK_FRAMES_MAX) break;
   }
-  return lines.join("\n");
+  const text = lines.join("\n");
+  return text.length <= STACK_CHARS_MAX ? text : text.slice(0, text.lastIndexOf("\n", STACK_CHARS_MAX));
 }
 
 /** Control characters but tab, line separators, and what turns the direction of writing. */
