@@ -4,7 +4,7 @@
  */
 import { align8, join64, type Block } from "./block.ts";
 import { FRAME, FRAME_VERSION, PROPERTY } from "./layout.ts";
-import { FRAME_BYTES_MAX, PROPERTIES_MAX, PROPERTY_NAME_BYTES_MAX } from "./limits.ts";
+import { FRAME_BYTES_MAX, MESSAGE_BYTES_MAX, PROPERTIES_MAX, PROPERTY_NAME_BYTES_MAX } from "./limits.ts";
 import { decodeProperties, propertyLength, type Property } from "./property.ts";
 
 /** Property sections, encoded once per topic and copied into each frame. Both padded to 8. */
@@ -147,6 +147,9 @@ export function frameFault(block: Block, at: number, end: number): string | null
   if (FRAME.SIZE + lengths.reduce((sum, n) => sum + align8(n), 0) !== total)
     return "frame: lengths do not sum up";
   if (at + total > end) return "frame: reaches beyond the result";
+  if (lengths[0]! + lengths[1]! + lengths[3]! > MESSAGE_BYTES_MAX) {
+    return `frame: body and properties are more than ${MESSAGE_BYTES_MAX} bytes`;
+  }
   const sys = at + FRAME.SIZE;
   const app = sys + align8(lengths[0]!);
   return sectionFault(block, sys, sys + lengths[0]!) ?? sectionFault(block, app, app + lengths[1]!);
