@@ -147,9 +147,9 @@ export function frameFault(block: Block, at: number, end: number): string | null
   if (FRAME.SIZE + lengths.reduce((sum, n) => sum + align8(n), 0) !== total)
     return "frame: lengths do not sum up";
   if (at + total > end) return "frame: reaches beyond the result";
-  if (lengths[0]! + lengths[1]! + lengths[3]! > MESSAGE_BYTES_MAX) {
-    return `frame: body and properties are more than ${MESSAGE_BYTES_MAX} bytes`;
-  }
+  const message = lengths[0]! + lengths[1]! + lengths[3]!;
+  if (message > MESSAGE_BYTES_MAX)
+    return `frame: message of ${message} bytes, more than ${MESSAGE_BYTES_MAX}`;
   const sys = at + FRAME.SIZE;
   const app = sys + align8(lengths[0]!);
   return sectionFault(block, sys, sys + lengths[0]!) ?? sectionFault(block, app, app + lengths[1]!);

@@ -5,12 +5,10 @@
 import {
   align8,
   appLength,
-  bodyLength,
   FRAME,
   FRAME_VERSION,
   frameFault,
   frameTotal,
-  MESSAGE_BYTES_MAX,
   PROPERTY,
   PROPERTY_TYPE,
   sysLength,
@@ -31,8 +29,6 @@ export function guestFrameFault(block: Block, at: number, end: number): string |
   if (block.u32[(at + FRAME.EXT) >> 2] !== 0) return "frame: extensions are the host's to write";
   const sysBytes = sysLength(block, at);
   const appBytes = appLength(block, at);
-  const bytes = sysBytes + appBytes + bodyLength(block, at);
-  if (bytes > MESSAGE_BYTES_MAX) return `frame: message of ${bytes} bytes, more than ${MESSAGE_BYTES_MAX}`;
   const sys = at + FRAME.SIZE;
   const app = sys + align8(sysBytes);
   return (
@@ -50,8 +46,6 @@ function propertiesFault(block: Block, at: number, end: number, system: boolean)
       return `frame: system property ${id} is not a guest's to write`;
     if (!system && id !== 0) return `frame: application property with id ${id}`;
     const value = at + PROPERTY.SIZE + nameLength;
-    // Said again here without 32-bit arithmetic: a length near 2^32 must not wrap around to a small one.
-    if (value + valueLength > end) return "frame: property reaches beyond its section";
     if (!isValue(u8, u8[at + PROPERTY.TYPE]!, value, valueLength)) return "frame: malformed property value";
     at = (value + valueLength + 3) & ~3;
   }

@@ -359,7 +359,7 @@ describe("an invalid result is void as a whole", () => {
     [
       "a property length that wraps around",
       encodeResult([emit({ app: wrapping() })], 4),
-      "effect 0: frame: property reaches beyond its section",
+      "effect 0: frame: malformed property",
     ],
     [
       "a time that is none",
