@@ -17,7 +17,7 @@ import { backoffDelayMs, restartsAfter, type RestartPolicy, type RestartSettings
 export type ModuleState =
   | { readonly status: "stopped" }
   | { readonly status: "starting" | "running"; readonly restarts: number }
-  | { readonly status: "stopping"; readonly then: "stop" | "start" }
+  | { readonly status: "stopping"; readonly next: "stop" | "start" }
   /** Down, and to be started again after `delayMs`; `counts` = that start uses up one restart. */
   | {
       readonly status: "backoff" | "unhealthy";
@@ -87,7 +87,7 @@ function start(state: ModuleState): Transition {
     case "failed":
       return spawn(0);
     case "stopping":
-      return to({ status: "stopping", then: "start" });
+      return to({ status: "stopping", next: "start" });
     default:
       return stay(state);
   }
@@ -96,11 +96,11 @@ function start(state: ModuleState): Transition {
 function stop(state: ModuleState): Transition {
   switch (state.status) {
     case "starting":
-      return to({ status: "stopping", then: "stop" }, "terminate");
+      return to({ status: "stopping", next: "stop" }, "terminate");
     case "running":
-      return to({ status: "stopping", then: "stop" }, "disarm", "terminate");
+      return to({ status: "stopping", next: "stop" }, "disarm", "terminate");
     case "stopping":
-      return to({ status: "stopping", then: "stop" });
+      return to({ status: "stopping", next: "stop" });
     case "backoff":
     case "unhealthy":
       return to(STOPPED, "disarm");
@@ -113,7 +113,7 @@ function stop(state: ModuleState): Transition {
 function restart(state: ModuleState): Transition {
   switch (state.status) {
     case "running":
-      return to({ status: "stopping", then: "start" }, "disarm", "terminate");
+      return to({ status: "stopping", next: "start" }, "disarm", "terminate");
     case "backoff":
     case "unhealthy":
       return { state: { status: "starting", restarts: 0 }, effects: ["disarm", "spawn"] };
@@ -138,7 +138,7 @@ function ended(
   policy: RestartPolicy,
   settings: RestartSettings,
 ): Transition {
-  if (state.status === "stopping") return state.then === "start" ? spawn(0) : to(STOPPED);
+  if (state.status === "stopping") return state.next === "start" ? spawn(0) : to(STOPPED);
   if (state.status !== "starting" && state.status !== "running") return stay(state);
   const { restarts } = state;
   const wait = (status: "backoff" | "unhealthy", delayMs: number, counts: boolean): Transition =>

@@ -3,7 +3,7 @@
 export const seedOf = (): number => Number(process.env["SEED"] ?? Math.floor(Math.random() * 2 ** 32)) >>> 0;
 
 /** Mulberry32: small, fast, good enough to shuffle events. */
-export function randomFrom(seed: number): { readonly seed: number; random(): number } {
+export function randomFrom(seed: number): { readonly seed: number; readonly random: () => number } {
   let state = seed;
   const random = (): number => {
     state = (state + 0x6d2b79f5) >>> 0;

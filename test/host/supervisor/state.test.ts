@@ -16,7 +16,7 @@ import { randomFrom, seedOf } from "../../support/random.ts";
 
 const starting = (restarts = 0): ModuleState => ({ status: "starting", restarts });
 const running = (restarts = 0): ModuleState => ({ status: "running", restarts });
-const stopping = (then: "stop" | "start"): ModuleState => ({ status: "stopping", then });
+const stopping = (next: "stop" | "start"): ModuleState => ({ status: "stopping", next });
 const backoff = (restarts: number, delayMs: number, counts = true): ModuleState => ({
   status: "backoff",
   restarts,
