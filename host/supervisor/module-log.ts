@@ -12,7 +12,7 @@ import type { Log } from "./log.ts";
 
 export interface ModuleLogs {
   /** Never throws, never waits; a full disk loses lines, not modules. */
-  write(name: string, level: ModuleLogLevel, text: string): void;
+  write(name: string, level: ModuleLogLevel, text: string, atMs?: number): void;
   /** The last `lines` lines, oldest first. @throws {ModuleError} SP_MODULE_UNKNOWN for what is no name at all */
   tailLog(name: string, options: { readonly lines: number }): Promise<string[]>;
   /** The last `lines` (default 0) lines, then every further one, until `signal` aborts or the module is removed. */
@@ -53,7 +53,7 @@ export function createModuleLogs(options: ModuleLogOptions): ModuleLogs {
   const linesOf = (count: number | undefined): number => Math.max(0, Math.floor(count ?? 0));
 
   return {
-    write: (name, level, text) => fileOf(name).append(formatLine(clock.wallMs(), level, text)),
+    write: (name, level, text, atMs = clock.wallMs()) => fileOf(name).append(formatLine(atMs, level, text)),
     tailLog: async (name, { lines }) => fileOf(name).tail(linesOf(lines)),
     followLog: (name, { signal, lines }) => fileOf(name).follow(linesOf(lines), signal),
     flush: async () => void (await Promise.all([...files.values()].map((file) => file.flush()))),
