@@ -64,14 +64,18 @@ export function openArtifactStore(dir: string, bytesMax = ARTIFACT_BYTES_MAX): A
     load,
     async fetchArtifact(reference, { baseDir, digest, trust }) {
       const digests = [reference.digest, digest].filter((expected) => expected !== null);
-      // What is damaged or no longer trusted here is read from its source again.
-      const known = digests.length === 0 ? null : await load(digests[0]!, trust).catch(() => null);
       const source = isAbsolute(reference.path) ? reference.path : resolve(baseDir, reference.path);
-      if (known !== null) {
-        checkDigests(known.digest, digests, source);
-        return known;
+      const [pinned] = digests;
+      // What is damaged or no longer trusted here is read from its source again.
+      const here = pinned === undefined ? null : await load(pinned, trust).catch((error: Error) => error);
+      if (here !== null && !(here instanceof Error)) {
+        checkDigests(here.digest, digests, source);
+        return here;
       }
-      const artifact = await readArtifact(source, { bytesMax, trust, digests });
+      const artifact = await readArtifact(source, { bytesMax, trust, digests }).catch((error: unknown) => {
+        // Why the stored one cannot be used says more than that there is no other.
+        throw isMissing(error) && here !== null && !isMissing(here) ? here : error;
+      });
       await keep(artifact, pathOf(artifact.digest), bytesMax);
       return artifact;
     },
@@ -160,6 +164,9 @@ function checkDigests(found: string, digests: readonly string[], path: string): 
     },
   );
 }
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof ArtifactError && error.code === "SP_ARTIFACT_MISSING";
 
 /** The artifact comes last: it is in the store when everything beside it is. */
 async function keep(artifact: SignedArtifact, path: string, bytesMax: number): Promise<void> {

@@ -23,6 +23,8 @@ export interface ModuleStatus {
   /** Counted restarts since the module last ran steadily. */
   readonly restarts: number;
   readonly startedAtMs: number | null;
+  /** Without interruption, by the monotonic clock; `null` = does not run. */
+  readonly runningForMs: number | null;
   readonly exitedAtMs: number | null;
   readonly restartedAtMs: number | null;
   /** 0 = running, or ended without a fault. */
@@ -55,6 +57,7 @@ export class Supervisor {
   #lastFault: ModuleStatus["lastFault"] = null;
   #why = "";
   #startedAtMs: number | null = null;
+  #runningSinceMs = 0;
   #exitedAtMs: number | null = null;
   #restartedAtMs: number | null = null;
   #exitCode = 0;
@@ -100,6 +103,8 @@ export class Supervisor {
       description: this.#describe(),
       restarts: "restarts" in this.#state ? this.#state.restarts : 0,
       startedAtMs: this.#startedAtMs,
+      runningForMs:
+        this.#state.status === "running" ? this.#context.clock.monotonicMs() - this.#runningSinceMs : null,
       exitedAtMs: this.#exitedAtMs,
       restartedAtMs: this.#restartedAtMs,
       exitCode: this.#exitCode,
@@ -149,6 +154,7 @@ export class Supervisor {
     return new Incarnation(this.run, this.#context, {
       onReady: (incarnation) => {
         this.#startedAtMs = this.#context.clock.wallMs();
+        this.#runningSinceMs = this.#context.clock.monotonicMs();
         this.#exitCode = 0;
         this.#tell("info", `started ${this.run.digest}, incarnation ${incarnation}`);
         this.#dispatch({ type: "ready" });

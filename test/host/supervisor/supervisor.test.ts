@@ -6,12 +6,12 @@ import { fakeHub } from "../../support/fake-hub.ts";
 import { fakeSandboxes } from "../../support/fake-sandbox.ts";
 import { handClock, settle } from "../../support/hand-clock.ts";
 import { keptLog } from "../../support/kept-log.ts";
-import { smallWasm } from "../../support/wasm.ts";
+import { moduleWasm } from "../../support/wasm.ts";
 
 const run: ModuleRun = {
   name: "thermo",
   digest: `sha256:${"a".repeat(64)}`,
-  module: new WebAssembly.Module(smallWasm("thermo")),
+  module: new WebAssembly.Module(moduleWasm()),
   manifest: {
     name: "thermo",
     version: "1.0.0",
