@@ -98,8 +98,11 @@ export class Incarnation {
     const { port1, port2 } = new MessageChannel();
     const { hub } = this.#context;
     try {
-      const opened = await this.#answer(hub.openModule(openingOf(this.#run), port1));
+      const opening = hub.openModule(openingOf(this.#run), port1);
+      // A hub that answers too late has opened it all the same, and would refuse the next incarnation.
       this.#isOpen = true;
+      opening.catch(() => (this.#isOpen = false));
+      const opened = await this.#answer(opening);
       if (this.#cause) return port2.close();
       if (!(await this.#startSandbox(opened, port2)) || this.#cause) return;
       await this.#answer(hub.moduleReady(this.#run.name));

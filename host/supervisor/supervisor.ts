@@ -35,13 +35,17 @@ export interface ModuleStatus {
 
 /** Since the gateway started. */
 export interface FaultCounts {
-  /** Belonged to one record, which was dead-lettered. */
+  /** Belonged to a record, which is dead-lettered when it happens again. */
   readonly pinned: number;
   /** Ended the sandbox; the restart policy's business. */
   readonly unpinned: number;
   /** Overcome inside the sandbox without loss. */
   readonly recovered: number;
 }
+
+const STACK_LINES_MAX = 50;
+/** After a recovery was written to the module's log, further ones are only counted for this long. */
+const RECOVERY_QUIET_MS = 1_000;
 
 export class Supervisor {
   readonly run: ModuleRun;
@@ -52,6 +56,7 @@ export class Supervisor {
   #incarnation: Incarnation | null = null;
   #cancelTimer: () => void = () => {};
   #onStopped: (() => void)[] = [];
+  #quietUntilMs = 0;
   #pinnedAtMs: readonly number[] = [];
   #faults: FaultCounts = { pinned: 0, unpinned: 0, recovered: 0 };
   #lastFault: ModuleStatus["lastFault"] = null;
@@ -160,10 +165,7 @@ export class Supervisor {
         this.#dispatch({ type: "ready" });
       },
       onLog: (level, text, atMs) => this.#context.logs.write(this.run.name, level, text, atMs),
-      onRecovery: (fault) => {
-        this.#faults = { ...this.#faults, recovered: this.#faults.recovered + 1 };
-        this.#recordFault(fault, "overcome without loss");
-      },
+      onRecovery: (fault) => this.#recovered(fault),
       onEnded: (end) => this.#ended(end),
     });
   }
@@ -187,9 +189,19 @@ export class Supervisor {
         return "host";
       case "fault":
         this.#why = `${end.fault.kind}: ${end.fault.message}`;
-        this.#recordFault(end.fault, end.pinned ? "its record is dead-lettered" : "the sandbox ended");
+        this.#context.log.warn({ module: this.run.name, why: this.#why, pinned: end.pinned }, "module fault");
+        this.#recordFault(end.fault, end.pinned ? "caused by a record" : "the sandbox ended");
         return end.pinned ? this.#countPinned() : this.#countUnpinned();
     }
+  }
+
+  /** A module may fault in every batch and go on: each is counted, and some are told. */
+  #recovered(fault: Fault): void {
+    this.#faults = { ...this.#faults, recovered: this.#faults.recovered + 1 };
+    const nowMs = this.#context.clock.monotonicMs();
+    if (nowMs < this.#quietUntilMs) return;
+    this.#quietUntilMs = nowMs + RECOVERY_QUIET_MS;
+    this.#recordFault(fault, "overcome without loss");
   }
 
   #countPinned(): EndCause {
@@ -259,5 +271,3 @@ export class Supervisor {
     this.#context.logs.write(this.run.name, level, `[sandpiper] ${text}`);
   }
 }
-
-const STACK_LINES_MAX = 50;

@@ -216,6 +216,18 @@ test("a hub that cannot open the module is waited for, uncounted, under every po
   expect(sandboxes.starts.length).toBe(1);
 });
 
+test("an opening that the hub answers too late is closed, so that the next can be made", async () => {
+  const { hub, clock, supervisor } = open();
+  hub.silent.add("openModule");
+  supervisor.start();
+  await clock.advance(INCARNATION_TIMEOUTS.hubMs);
+  expect(hub.calls).toEqual(["open thermo", "close thermo now"]);
+  expect(supervisor.status).toMatchObject({ status: "backoff", restarts: 0 });
+  hub.silent.clear();
+  await clock.advance(10_000);
+  expect(supervisor.status.status).toBe("running");
+});
+
 test("a hub that never answers does not keep a module from stopping", async () => {
   const { hub, clock, supervisor } = await started();
   hub.silent.add("closeModule");
@@ -302,6 +314,19 @@ test("what the module says and what happens to it stand in its log, in order", a
     "warn [sandpiper] starts again in 10 s: unreachable: assert failed",
   ]);
   expect(supervisor.status.faults).toEqual({ pinned: 0, unpinned: 1, recovered: 1 });
+});
+
+test("a module that faults in every batch and recovers does not flood its log", async () => {
+  const { sandboxes, lines, supervisor, clock, log } = await started();
+  const { events } = sandboxes.running("thermo")!;
+  const before = lines.length;
+  for (let i = 0; i < 1_000; i++)
+    events.onRecovery({ kind: "unpinned", fault: { kind: "trap", message: "x" } });
+  await clock.advance(1_000);
+  events.onRecovery({ kind: "unpinned", fault: { kind: "trap", message: "x" } });
+  expect(supervisor.status.faults.recovered).toBe(1_001);
+  expect(lines.length - before).toBe(2);
+  expect(log.kept.filter(({ level }) => level !== "info")).toEqual([]);
 });
 
 test("each change of the status is told, after the fact", async () => {
