@@ -107,6 +107,8 @@ export class Applier {
     } catch (error) {
       const status = refusalOf(wanted.version, error);
       log.warn({ version: wanted.version, code: status.error?.code, err: error }, "deployment refused");
+      // Some of its artifacts may have come in. Without knowing what runs, nothing is thrown away.
+      if (this.#current) await this.#collect();
       return status;
     }
     for (const warning of next.deployment.warnings)
@@ -201,7 +203,7 @@ export class Applier {
 
   /** Forgets what is in neither what runs nor what could be gone back to. Failing here only costs space. */
   async #cleanUp(running: ResolvedDeployment): Promise<void> {
-    const { hub, logs, store, log } = this.#context;
+    const { hub, logs, log } = this.#context;
     const kept = [running, this.#lastGood].filter((deployment) => deployment !== null);
     const gone = [...this.#remembered].filter(
       (name) => !kept.some(({ deployment }) => deployment.modules.has(name)),
@@ -212,10 +214,24 @@ export class Applier {
         await logs.remove(name);
         this.#remembered.delete(name);
       }
-      await store.collect(new Set(kept.flatMap(({ digests }) => [...digests.values()])));
     } catch (error) {
-      log.warn({ err: error }, "cleaning up after a deployment failed, to be tried after the next");
+      log.warn(
+        { err: error },
+        "modules that left could not be forgotten, to be tried after the next deployment",
+      );
     }
+    await this.#collect();
+  }
+
+  /** Deletes artifacts of neither what runs nor what could be gone back to. */
+  async #collect(): Promise<void> {
+    const { store, log } = this.#context;
+    const kept = [this.#current, this.#lastGood].flatMap((deployment) => [
+      ...(deployment?.digests.values() ?? []),
+    ]);
+    await store.collect(new Set(kept)).catch((error: unknown) => {
+      log.warn({ err: error }, "artifacts could not be cleaned up");
+    });
   }
 
   /** Starts what can be started; returns what an operator must hear of. */

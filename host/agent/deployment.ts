@@ -123,7 +123,13 @@ export function decodeDeployment(json: unknown): Deployment {
     systemModules: new Map(
       Object.entries(desired.systemModules ?? {}) as [SystemModuleName, SystemModuleDesired][],
     ),
-    warnings: [...strays.map((path) => `${formatPath(path)}: unknown key, has no effect`), ...warnings],
+    warnings: [
+      ...strays.map((path) => `${formatPath(path)}: unknown key, has no effect`),
+      ...warnings,
+      ...[...sections.others]
+        .filter(([name]) => !modules.has(name))
+        .map(([, { at }]) => `${formatPath(at)}: no such module in the deployment, has no effect`),
+    ],
   };
 }
 

@@ -64,14 +64,18 @@ export class LogFile {
   /** The last `count` lines, then every further one until `signal` aborts or the log is closed. */
   async *follow(count: number, signal: AbortSignal): AsyncGenerator<string> {
     const follower = createLogFollower(this.#settings.followLinesMax);
-    const end = (): void => follower.end();
+    // At once, not at the next read: whoever aborted may never read again.
+    const end = (): void => {
+      this.#followers.delete(follower);
+      follower.end();
+    };
     signal.addEventListener("abort", end);
     if (signal.aborted) end();
     try {
       await this.#alone(async () => {
         // Joins with no turn of the event loop in between, so that no line is missed or seen twice.
         for (const line of await this.#last(count)) follower.push(line);
-        this.#followers.add(follower);
+        if (!signal.aborted) this.#followers.add(follower);
       });
       yield* follower.lines();
     } finally {

@@ -204,6 +204,19 @@ test.for(refusals)("a deployment that %s changes nothing", async ([, make, code,
   expect(agent.reported()).toMatchObject({ lastDesiredVersion: 2, lastDesiredStatus: { code } });
 });
 
+test("artifacts of a refused deployment do not pile up", async () => {
+  const { dir, build, start, deployment } = await openBench();
+  const digest = await build("thermo");
+  const { agent } = start();
+  await agent.apply(deployment({ thermo: {} }), { baseDir: dir });
+  await build("other");
+  expect(await agent.apply(deployment({ other: {}, ghost: {} }), { baseDir: dir })).toMatchObject({
+    code: 500,
+  });
+  const stored = (await readdir(join(dir, "artifacts", "sha256"))).filter((name) => name.endsWith(".wasm"));
+  expect(stored).toEqual([`${digest.slice(7)}.wasm`]);
+});
+
 test("every module that cannot be made ready is named at once", async () => {
   const { dir, start, deployment } = await openBench();
   const { agent } = start();

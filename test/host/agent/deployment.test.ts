@@ -270,12 +270,14 @@ test("unknown keys are accepted, and each is named in a warning", () => {
       modules: { thermo: moduleEntry({ restartPolcy: "never" }) },
       routes: { r: { route: "FROM /* INTO $upstream", prio: 1 } },
       hub: { mqttBroker: { authorizations: [] }, $version: 3 },
+      configs: { thermo: {}, thremo: {} },
     }),
   );
   expect(warnings).toEqual([
     `${AGENT}.modules.thermo.restartPolcy: unknown key, has no effect`,
     `${HUB}.routes.r.prio: unknown key, has no effect`,
     `${HUB}.mqttBroker: not supported, has no effect`,
+    'modulesContent.thremo["properties.desired"]: no such module in the deployment, has no effect',
   ]);
 });
 
