@@ -311,6 +311,22 @@ test("the first deployment has nothing to go back to and is left running", async
   expect(running()).toEqual(["pump 1.0.0"]);
 });
 
+test("a deployment that was never healthy is nothing to go back to, after a reboot either", async () => {
+  const { dir, build, start, deployment } = await openBench();
+  const bad = await build("thermo", { version: "1.0.0" });
+  const first = start();
+  first.sandboxes.behaviours.set(bad.slice(7), BROKEN);
+  await first.agent.apply(deployment({ thermo: {} }), { baseDir: dir });
+  await first.agent.stop();
+  const second = start();
+  expect(await second.agent.boot()).toMatchObject({ version: 1, code: 500 });
+  const worse = await build("thermo", { version: "2.0.0" });
+  second.sandboxes.behaviours.set(worse.slice(7), BROKEN);
+  const status = await second.agent.apply(deployment({ thermo: {} }), { baseDir: dir });
+  expect(status).toMatchObject({ version: 2, code: 500, rolledBackTo: null });
+  expect(second.agent.modules()).toMatchObject([{ digest: worse, status: "backoff" }]);
+});
+
 test("code is not rolled back onto state that it cannot read", async () => {
   const { dir, build, start, deployment } = await openBench();
   await build("thermo", { version: "1.0.0", state: { schema: 1, reads: [] } });
