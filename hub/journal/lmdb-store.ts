@@ -243,13 +243,16 @@ class RecordIndex {
 }
 
 /**
- * Waits for all writes of one transaction. When it fails, every one of them rejects; each rejection is taken
- * here, so that none is left to end the process (J15).
+ * Waits for all writes of one transaction. When it fails, every one of them rejects, and so does the promise
+ * by which lmdb says why; each rejection is taken here, so that none is left to end the thread (J15).
  */
 async function settleAll(writes: readonly Promise<boolean>[]): Promise<void> {
   const outcomes = await Promise.allSettled(writes);
   const failed = outcomes.find((outcome) => outcome.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
+  if (failed === undefined) return;
+  const reason = failed.reason as Error & { readonly commitError?: Promise<never> };
+  await reason.commitError; // rejects with the cause
+  throw reason;
 }
 
 const nameOf = (key: LaneKey): string => `${key.queue}/${key.priority}`;
