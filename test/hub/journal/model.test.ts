@@ -90,7 +90,11 @@ class Life {
 
 interface Backend {
   readonly name: string;
-  open(): { store: Store; hold: (gate: (group: Group) => Promise<void>) => void; reopen: () => Promise<Store> };
+  open(): {
+    store: Store;
+    hold: (gate: (group: Group) => Promise<void>) => void;
+    reopen: () => Promise<Store>;
+  };
   readonly rounds: number;
 }
 
@@ -106,6 +110,9 @@ function gated(store: Store): { store: Store; hold: (gate: (group: Group) => Pro
     isFull: (error) => store.isFull(error),
     freeReserve: () => store.freeReserve(),
     restoreReserve: () => store.restoreReserve(),
+    get liveBytes() {
+      return store.liveBytes;
+    },
     read: (lane, record) => store.read(lane, record),
     records: (lane, from, to) => store.records(lane, from, to),
     close: () => Promise.resolve(),
@@ -222,7 +229,8 @@ describe.for([memory, lmdb])("journal on $name", (backend) => {
 
 function residentBytes(lane: Lane): number {
   let bytes = 0;
-  for (let slab: Lane["head"] | null = lane.head; slab !== null; slab = slab.next) bytes += slab.block?.u8.length ?? 0;
+  for (let slab: Lane["head"] | null = lane.head; slab !== null; slab = slab.next)
+    bytes += slab.block?.u8.length ?? 0;
   return bytes;
 }
 
@@ -237,8 +245,12 @@ function check(life: Life, acked: ReadonlySet<number>): void {
   expect(new Set(outputs).size, "an output was made twice").toBe(outputs.length);
   expect(life.count(), "outputs and counter are one step").toBe(outputs.length);
   expect(outputs, "order of first deliveries").toEqual([...outputs].sort((a, b) => a - b));
-  expect(waiting.filter((id) => consumed.has(id)), "consumed and still waiting").toEqual([]);
-  for (const id of acked) expect(consumed.has(id) || waiting.includes(id), `acknowledged m${id} is lost`).toBe(true);
+  expect(
+    waiting.filter((id) => consumed.has(id)),
+    "consumed and still waiting",
+  ).toEqual([]);
+  for (const id of acked)
+    expect(consumed.has(id) || waiting.includes(id), `acknowledged m${id} is lost`).toBe(true);
   const known = new Set([...consumed, ...waiting]);
   for (const id of direct) expect(known.has(id), `half of the step of m${id}`).toBe(true);
 }
