@@ -10,6 +10,7 @@ import { SandpiperError, type Block } from "../../abi/index.ts";
 import { Lane, type LoadSlab } from "./lane.ts";
 import { PoweredClock, type Clock } from "./powered-clock.ts";
 import { initialLinger, nextLinger, sealDelay, type Linger } from "./sealing.ts";
+import { Room } from "./room.ts";
 import type { Position } from "./slab.ts";
 import type { Append, CursorMove, Group, LaneKey, Recovered, Store } from "./store.ts";
 import { Tables } from "./tables.ts";
@@ -24,6 +25,8 @@ const LAZY_CURSOR_MS = 5_000;
 const IDLE_WRITE_MS = 10 * 60_000;
 const FULL_RETRY_MS_MIN = 100;
 const FULL_RETRY_MS_MAX = 5_000;
+/** How often a disk that was full is looked at again. */
+const ROOM_REVIEW_MS = 1_000;
 
 /** What, besides steps, deserves a group of its own: progress of cursors, or the powered clock. */
 type Also = "nothing" | "cursors" | "clock";
@@ -77,7 +80,7 @@ export class Journal {
     entriesElided: 0,
     flushMs: 0,
   };
-  state: JournalState = "ok";
+  state: JournalState;
 
   readonly #options: JournalOptions;
   readonly #lanes = new Map<string, Lane>();
@@ -90,6 +93,8 @@ export class Journal {
   #graceTimer: NodeJS.Timeout | null = null;
   readonly #idleTimer: NodeJS.Timeout;
   #lazyTimer: NodeJS.Timeout | null = null;
+  readonly #room: Room;
+  #roomTimer: NodeJS.Timeout | null = null;
   #lastSeal = 0;
   #lastStepAt = 0;
   #step = 1;
@@ -104,6 +109,9 @@ export class Journal {
     this.powered = new PoweredClock(options.clock, recovered.poweredMs);
     this.tables.load(recovered.rows);
     this.#recoverLanes(recovered);
+    this.#room = new Room(options.store);
+    this.state = "ok";
+    if (this.#room.isShort) this.#becomeFull();
     this.#idleTimer = setInterval(() => this.#seal("clock"), IDLE_WRITE_MS).unref();
   }
 
@@ -196,7 +204,12 @@ export class Journal {
   }
 
   get isCongested(): boolean {
-    return this.state !== "ok" || (this.#inFlight !== null && this.gatheredBytes > GATHERED_BYTES_MAX);
+    return this.state === "failed" || (this.#inFlight !== null && this.gatheredBytes > GATHERED_BYTES_MAX);
+  }
+
+  /** Whether the disk has room for what producers bring (J18). */
+  get admits(): boolean {
+    return this.#room.admits;
   }
 
   /** A turn has ended in which steps were taken: seal now, after the linger, or when the disk is free. */
@@ -338,11 +351,8 @@ export class Journal {
       return this.#commitFailed(inFlight, error, retryMs);
     }
     this.counters.flushMs += this.#options.clock.monotonic() - begun;
-    if (this.state === "full") {
-      this.state = "ok";
-      this.#options.store.restoreReserve();
-    }
     this.#inFlight = null;
+    if (this.state === "full") this.#reviewRoom(true);
     if (this.#lazyTimer !== null && inFlight.group.cursors.length > 0) {
       clearTimeout(this.#lazyTimer);
       this.#lazyTimer = null;
@@ -357,12 +367,34 @@ export class Journal {
   #commitFailed(inFlight: InFlight, error: unknown, retryMs: number): void {
     if (!this.#options.store.isFull(error)) {
       this.state = "failed";
+      this.#stopReviewing();
       this.#options.onFailure(error instanceof Error ? error : new Error(String(error)));
       return;
     }
-    this.state = "full";
-    this.#options.store.freeReserve();
+    this.#room.ranOut();
+    this.#becomeFull();
     setTimeout(() => void this.#commit(inFlight, Math.min(FULL_RETRY_MS_MAX, retryMs * 2)), retryMs);
+  }
+
+  #becomeFull(): void {
+    this.state = "full";
+    this.#roomTimer ??= setInterval(() => {
+      this.#reviewRoom(false);
+      if (this.state === "ok") this.#options.onDurable();
+      else this.#seal("clock"); // what is settled makes room once it is committed
+    }, ROOM_REVIEW_MS).unref();
+  }
+
+  #reviewRoom(isCommit: boolean): void {
+    this.#room.review(isCommit);
+    if (this.#room.isShort) return;
+    this.state = "ok";
+    this.#stopReviewing();
+  }
+
+  #stopReviewing(): void {
+    if (this.#roomTimer !== null) clearInterval(this.#roomTimer);
+    this.#roomTimer = null;
   }
 
   #complete(lanes: readonly LaneProgress[], cursors?: readonly CursorMove[]): void {
@@ -420,6 +452,7 @@ export class Journal {
       if (this.#inFlight === null) break;
       await new Promise<void>((resolve) => this.#waiters.push({ step: this.#step, resolve }));
     }
+    this.#stopReviewing();
     for (const timer of [this.#graceTimer, this.#lazyTimer]) if (timer !== null) clearTimeout(timer);
     await this.#options.store.close();
   }
