@@ -93,7 +93,8 @@ export function propertyLength(block: Block, at: number, end: number): number {
   if (at + PROPERTY.SIZE > end) return -1;
   const name = block.u16[(at + PROPERTY.NAME_LEN) >> 1]!;
   const value = block.u32[(at + PROPERTY.VALUE_LEN) >> 2]!;
-  if (value > end - at) return -1; // before it is added to anything: a sum near 2^32 would wrap
+  // A length near 2^32 would wrap in `align4` and come out small.
+  if (name + value > end - at) return -1;
   const length = align4(PROPERTY.SIZE + name + value);
   return at + length > end ? -1 : length;
 }
@@ -119,16 +120,10 @@ export function propertyValue(block: Block, at: number): string | null {
     case PROPERTY_TYPE.F64:
       return end - start === 8 ? String(block.u8.readDoubleLE(start)) : null;
     case PROPERTY_TYPE.TIME:
-      return end - start === 8 ? isoTime(block.u8.readDoubleLE(start)) : null;
+      return end - start === 8 ? new Date(block.u8.readDoubleLE(start)).toISOString() : null;
     default:
       return block.u8.toString("base64", start, end);
   }
-}
-
-/** A guest may write any bits as a time; those that are none have no text. */
-function isoTime(ms: number): string | null {
-  const time = new Date(ms);
-  return Number.isNaN(time.getTime()) ? null : time.toISOString();
 }
 
 export function propertyName(block: Block, at: number): string {

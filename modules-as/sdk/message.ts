@@ -105,8 +105,8 @@ export class Message {
   }
 
   /**
-   * Gives the message up, without a trap: it goes to the dead letters with this reason. Return after it:
-   * a message that is rejected sends nothing else.
+   * Gives the message up, without a trap: it goes to the dead letters with this reason. What the handler sent
+   * or stored stays sent and stored, so reject first, and return.
    */
   reject(reason: string): void {
     const text = reason.length > REASON_LENGTH_MAX ? reason.substring(0, REASON_LENGTH_MAX) : reason;

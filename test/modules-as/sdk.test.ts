@@ -248,8 +248,9 @@ describe("the key-value store", () => {
   test.for([
     ["fill big 65537", 'value of "big" has 65537 bytes, more than 65536'],
     ["fill big 5000", 'no room for "big": the quota of the module is used up'],
+    ["has ", "a key of no length"],
     [`put ${"k".repeat(513)} x`, "is longer than 512 bytes"],
-  ])("traps with a reason where a limit is broken: %s", ([text, reason]) => {
+  ])("traps with a reason where a limit is broken: %.30s", ([text, reason]) => {
     const guest = probe.guest({ kvBytesMax: 1000 });
     expect(() => ask(guest, text!)).toThrow(GuestAbort);
     expect(() => ask(guest, text!)).toThrow(reason!);

@@ -77,3 +77,28 @@ export async function loadCompiler(): Promise<Asc> {
     });
   }
 }
+
+/** The compiler crashed, as opposed to refused. */
+export class CompilerCrash extends Error {}
+
+/**
+ * Runs the compiler, which prints a page and ends the whole process when it crashes. Here that is an error of
+ * ours: a process that compiles may be serving somebody else.
+ *
+ * @throws {CompilerCrash} with the compiler's words.
+ */
+export async function withoutExit<T>(run: () => Promise<T>): Promise<T> {
+  const exit = Reflect.get(process, "exit") as typeof process.exit;
+  const error = Reflect.get(console, "error") as typeof console.error;
+  let words = "";
+  console.error = (...parts: unknown[]) => void (words += `${parts.map(String).join(" ")}\n`);
+  process.exit = () => {
+    throw new CompilerCrash(words);
+  };
+  try {
+    return await run();
+  } finally {
+    process.exit = exit;
+    console.error = error;
+  }
+}
