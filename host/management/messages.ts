@@ -1,0 +1,68 @@
+/** Requests about messages: the event log, the queues, the dead letters. */
+import type { FastifyInstance } from "fastify";
+import type { DeadLetter, EventRecord } from "../../hub/face.ts";
+import {
+  DEAD_LETTERS_LIMIT_MAX,
+  EVENTS_LIMIT_MAX,
+  EVENTS_WAIT_MS_MAX,
+  type DeadLetterPageView,
+  type DeadLetterView,
+  type EventPageView,
+  type EventView,
+} from "./api.ts";
+import type { ManagementBackend } from "./backend.ts";
+
+export function messageRoutes(app: FastifyInstance, { hub }: ManagementBackend): void {
+  app.get<{ Querystring: { from: number; limit: number; waitMs: number } }>(
+    "/events",
+    { schema: { querystring: EVENT_QUERY } },
+    async ({ query }): Promise<EventPageView> => {
+      const page = await hub.readEvents(query);
+      return { events: page.events.map(toEventView), next: page.next, oldest: page.oldest };
+    },
+  );
+
+  app.get("/queues", () => hub.queues());
+
+  app.get<{ Querystring: { endpoint?: string; from: number; limit: number } }>(
+    "/deadletters",
+    { schema: { querystring: DEAD_LETTER_QUERY } },
+    async ({ query }): Promise<DeadLetterPageView> => {
+      const page = await hub.deadLetters(query);
+      return { letters: page.letters.map(toDeadLetterView), next: page.next };
+    },
+  );
+}
+
+const toEventView = ({ body, ...rest }: EventRecord): EventView => ({
+  ...rest,
+  bodyBase64: Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("base64"),
+});
+
+const toDeadLetterView = ({ message, ...rest }: DeadLetter): DeadLetterView => ({
+  ...rest,
+  message: toEventView(message),
+});
+
+const offset = { type: "integer", minimum: 0, maximum: Number.MAX_SAFE_INTEGER, default: 0 } as const;
+const limit = (maximum: number) => ({ type: "integer", minimum: 1, maximum, default: 100 }) as const;
+
+const EVENT_QUERY = {
+  type: "object",
+  additionalProperties: false,
+  properties: {
+    from: offset,
+    limit: limit(EVENTS_LIMIT_MAX),
+    waitMs: { type: "integer", minimum: 0, maximum: EVENTS_WAIT_MS_MAX, default: 0 },
+  },
+} as const;
+
+const DEAD_LETTER_QUERY = {
+  type: "object",
+  additionalProperties: false,
+  properties: {
+    endpoint: { type: "string", minLength: 1, maxLength: 300 },
+    from: offset,
+    limit: limit(DEAD_LETTERS_LIMIT_MAX),
+  },
+} as const;
