@@ -67,7 +67,7 @@ function renewalReason(
     (name) => (isIP(name) === 0 ? current.checkHost(name) : current.checkIP(name)) !== undefined,
   );
   if (!covers) return "hostname";
-  return daysLeft(current, nowMs) < SERVER_RENEW_DAYS ? "expiring" : null;
+  return daysLeft(current.validTo, nowMs) < SERVER_RENEW_DAYS ? "expiring" : null;
 }
 
 function isKeyOf(certificate: X509Certificate, key: string): boolean {
@@ -106,12 +106,13 @@ export async function loadServerCertificate(
     key,
     cert,
     notAfter: new Date(certificate.validTo).toISOString(),
-    daysLeft: daysLeft(certificate, nowMs),
+    daysLeft: daysLeft(certificate.validTo, nowMs),
   };
 }
 
-const daysLeft = (certificate: X509Certificate, nowMs: number): number =>
-  Math.floor((Date.parse(certificate.validTo) - nowMs) / DAY_MS);
+/** Whole days until `notAfter`; negative when it is past. */
+export const daysLeft = (notAfter: string, nowMs: number): number =>
+  Math.floor((Date.parse(notAfter) - nowMs) / DAY_MS);
 
 function parseCertificate(pem: string, file: string): X509Certificate {
   try {

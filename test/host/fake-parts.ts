@@ -1,0 +1,62 @@
+/** A hub and an agent that do nothing but remember what was asked of them, and fail when told to. */
+import type { Hub, HubConfig } from "../../hub/face.ts";
+import type { GatewayAgent, GatewayParts } from "../../host/gateway.ts";
+import type { HubThread } from "../../host/hub-keeper.ts";
+
+export interface FakeHub extends HubThread {
+  readonly configs: HubConfig[];
+  /** As if the thread ended by itself. */
+  fail(message: string): void;
+}
+
+/** `onStart`: throw to refuse. `journal` gets a word for each thing that happens. */
+export function createFakeHub(journal: string[], onStart: () => void = () => {}): FakeHub {
+  let report: (error: Error) => void = () => {};
+  const configs: HubConfig[] = [];
+  const hub: Partial<Hub> = {
+    async start(config) {
+      configs.push(config);
+      onStart();
+      journal.push("hub started");
+      const listeners = config.listeners.map(({ protocol, host, port }) => ({
+        protocol,
+        host,
+        port: port === 0 ? 40_000 : port,
+      }));
+      return { listeners, recoveryMs: 1, recovered: 0 };
+    },
+    identities: async () => [],
+    status: async () => ({ state: "ok", connections: 0, counters: {} }),
+    close: async () => void journal.push("hub closed"),
+  };
+  return {
+    ...(hub as Hub),
+    configs,
+    onFailure: (callback) => void (report = callback),
+    fail: (message) => report(new Error(message)),
+  };
+}
+
+export function createFakeParts(journal: string[]): GatewayParts & { readonly hubs: FakeHub[] } {
+  const hubs: FakeHub[] = [];
+  return {
+    hubs,
+    createHub() {
+      const hub = createFakeHub(journal);
+      hubs.push(hub);
+      return hub;
+    },
+    createAgent: async () => ({
+      boot: async () => void journal.push("agent booted"),
+      apply: async () => ({ lastDesiredStatus: { code: 200, description: "" } }),
+      reported: async () => ({}),
+      modules: async () => [],
+      readLog: (async () => (async function* () {})()) as GatewayAgent["readLog"],
+      hubRemade: () => void journal.push("agent told"),
+      stop: async () => void journal.push("agent stopped"),
+    }),
+  };
+}
+
+const ignore = () => {};
+export const quietLog = { debug: ignore, info: ignore, warn: ignore, error: ignore };
