@@ -37,8 +37,8 @@ const LISTENERS_MAX = 8;
 const CONFIG_FILE_BYTES_MAX = 64 * 1024;
 const MIB = 1024 * 1024;
 
-/** Characters of an IoT Hub id that are neither MQTT wildcards nor separators. */
-export const ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._:@=,;!()*'-]{0,127}$";
+/** An IoT Hub id without what means something in a topic, a URL or a connection string. */
+export const ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._:@=,!()*'-]{0,127}$";
 const HOSTNAME_PATTERN = "^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$";
 
 const path = { type: "string", minLength: 1, maxLength: 4096 } as const;
@@ -64,7 +64,7 @@ export const GATEWAY_CONFIG_SCHEMA = {
           protocol: { enum: ["mqtt", "mqtts"] },
           host: { type: "string", minLength: 1, maxLength: 253 },
           port: { type: "integer", minimum: 0, maximum: 65535 },
-          portsToTry: { type: "integer", minimum: 1, maximum: 100, default: 1 },
+          portsToTry: { type: "integer", minimum: 0, maximum: 100, default: 0 },
           tls: {
             type: "object",
             additionalProperties: false,

@@ -130,7 +130,7 @@ export class HubKeeper {
 function withPorts(config: HubConfig, started: HubStarted): HubConfig {
   const listeners = config.listeners.map((listener, index) => {
     const port = started.listeners[index]?.port ?? listener.port;
-    return { ...listener, port, portsToTry: 1 };
+    return { ...listener, port, portsToTry: 0 };
   });
   return { ...config, listeners };
 }

@@ -40,8 +40,10 @@ export interface ManagementClient {
   devices(): Promise<readonly DeviceView[]>;
   addDevice(name: DeviceName): Promise<DeviceCreated>;
   removeDevice(deviceId: string, moduleId?: string): Promise<void>;
+  /** From an offset, or the last `tail`, or the oldest that is kept. */
   events(query: {
     readonly from?: number;
+    readonly tail?: number;
     readonly limit?: number;
     readonly waitMs?: number;
   }): Promise<EventPageView>;

@@ -84,6 +84,8 @@ const STATUS_OF: ReadonlyMap<string, number> = new Map([
   ["SP_MODULE_UNKNOWN", 404],
   ["SP_IDENTITY_EXISTS", 409],
   ["SP_HUB_DOWN", 503],
+  ["SP_HUB_ENDED", 503],
+  ["SP_HUB_STOPPED", 503],
 ]);
 const NOT_POSSIBLE = 422;
 

@@ -11,8 +11,8 @@ test("only the gateway's id has to be said", async () => {
     gatewayId: "gw",
     hostname: hostname(),
     listeners: [
-      { protocol: "mqtt", host: "127.0.0.1", port: 1883, portsToTry: 1 },
-      { protocol: "mqtts", host: "0.0.0.0", port: 8883, portsToTry: 1 },
+      { protocol: "mqtt", host: "127.0.0.1", port: 1883, portsToTry: 0 },
+      { protocol: "mqtts", host: "0.0.0.0", port: 8883, portsToTry: 0 },
     ],
     store: STORE_DEFAULTS,
     management: { bodyBytesMax: 4194304 },

@@ -51,7 +51,7 @@ test("a hub made again listens on the port that its clients know", async () => {
   await keeper.start(config);
   hubs[0]!.fail("gone");
   await vi.advanceTimersByTimeAsync(100);
-  expect(hubs[1]!.configs[0]!.listeners[0]).toMatchObject({ port: 40_000, portsToTry: 1 });
+  expect(hubs[1]!.configs[0]!.listeners[0]).toMatchObject({ port: 40_000, portsToTry: 0 });
 });
 
 test("the third failure within ten minutes is the last (J18)", async () => {

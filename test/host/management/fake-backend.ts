@@ -38,7 +38,17 @@ export function createFakeBackend(): FakeBackend {
         const found = events.filter((event) => event.offset >= from).slice(0, limit);
         return { events: found, next: (found.at(-1)?.offset ?? from - 1) + 1, oldest: 0 };
       },
-      queues: async () => [],
+      queues: async () => [
+        {
+          endpoint: "$upstream",
+          priority: 0,
+          length: events.length,
+          bytes: 100,
+          oldestAgeMs: null,
+          inFlight: 0,
+          consumer: "log",
+        },
+      ],
       deadLetters: async ({ from }) => ({ letters: [], next: from }),
     },
     status: async () => {

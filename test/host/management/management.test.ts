@@ -136,6 +136,14 @@ test("events come with any body, and say where to read on", async () => {
   expect((await client.events({ from: 1, limit: 1 })).events).toHaveLength(1);
 });
 
+test("the last events can be asked for without knowing where they are", async () => {
+  for (let offset = 0; offset < 30; offset++) backend.events.push(textEvent(offset, `${offset}`));
+  const page = await client.events({ tail: 3 });
+  expect(page.events.map(({ offset }) => offset)).toEqual([27, 28, 29]);
+  expect((await client.events({ tail: 100, limit: 1 })).events[0]!.offset).toBe(0);
+  expect((await client.events({ tail: 0 })).events).toEqual([]);
+});
+
 test("a log is read to its end", async () => {
   const lines: string[] = [];
   for await (const line of client.logs("filter", { lines: 3 })) lines.push(line);
