@@ -1,7 +1,7 @@
 /** Operating errors of the gateway as a whole: its folder, its configuration, its life. */
 import { SandpiperError } from "../abi/index.ts";
 
-/** `gateway.json` cannot be used. Codes: SP_CONFIG_MISSING, SP_CONFIG_SYNTAX, SP_CONFIG_INVALID. */
+/** `gateway.json` cannot be used. Codes: SP_CONFIG_MISSING, SP_CONFIG_INVALID. */
 export class ConfigError extends SandpiperError {}
 
 /** The gateway folder cannot be made or used. Codes: SP_FOLDER_EXISTS, SP_FOLDER_PATH_LONG, SP_FOLDER_IO. */

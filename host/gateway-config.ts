@@ -8,6 +8,7 @@ import { hostname as osHostname } from "node:os";
 import type { ErrorObject } from "ajv";
 import { STORE_DEFAULTS, type StoreConfig } from "../hub/face.ts";
 import { ConfigError } from "./errors.ts";
+import { parseJsonText } from "./json-text.ts";
 
 export interface ListenerSettings {
   readonly protocol: "mqtt" | "mqtts";
@@ -96,13 +97,14 @@ export const GATEWAY_CONFIG_SCHEMA = {
   },
 } as const;
 
-/** @throws {ConfigError} SP_CONFIG_MISSING, SP_CONFIG_SYNTAX, SP_CONFIG_INVALID */
+/** @throws {ConfigError} SP_CONFIG_MISSING, SP_CONFIG_INVALID @throws {JsonSyntaxError} */
 export async function readGatewayConfig(file: string): Promise<GatewayConfig> {
   let text: string;
   try {
     text = await readFile(file, "utf8");
   } catch (cause) {
-    throw new ConfigError("SP_CONFIG_MISSING", `gateway configuration "${file}": ${reasonOf(cause)}`, {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError("SP_CONFIG_MISSING", `gateway configuration "${file}": ${reason}`, {
       hint: "make a gateway here with: sandpiper init, or name its folder with --dir or SANDPIPER_DIR",
       details: { file },
       cause,
@@ -111,12 +113,12 @@ export async function readGatewayConfig(file: string): Promise<GatewayConfig> {
   return decodeGatewayConfig(text, file);
 }
 
-/** `file` is what error messages call the text. @throws {ConfigError} */
+/** `file` is what error messages call the text. @throws {ConfigError} @throws {JsonSyntaxError} */
 export async function decodeGatewayConfig(text: string, file: string): Promise<GatewayConfig> {
   if (text.length > CONFIG_FILE_BYTES_MAX) {
     throw invalid(file, `${text.length} characters, more than ${CONFIG_FILE_BYTES_MAX}`);
   }
-  const value = parseJson(text, file);
+  const value = parseJsonText(text, file);
   // Loaded here and not above: the commands that only talk to a running gateway never decode one.
   const { Ajv } = await import("ajv");
   const validate = new Ajv({ useDefaults: true, allErrors: false, verbose: true }).compile<
@@ -136,22 +138,6 @@ export async function decodeGatewayConfig(text: string, file: string): Promise<G
     store: value.store,
     management: value.management,
   };
-}
-
-function parseJson(text: string, file: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    const message = reasonOf(cause);
-    const position = /at position (\d+)/.exec(message)?.[1];
-    const lines = text.slice(0, position === undefined ? text.length : Number(position)).split("\n");
-    const place = `${file}:${lines.length}:${lines.at(-1)!.length + 1}`;
-    throw new ConfigError("SP_CONFIG_SYNTAX", `${place}: ${message}`, {
-      hint: "the file must be JSON: double quotes, no comments, no comma after the last item",
-      details: { file },
-      cause,
-    });
-  }
 }
 
 /** One ajv error as a place, what is wrong there, and the keys or values that would be right. */
@@ -186,5 +172,3 @@ const invalid = (file: string, what: string, hint?: string): ConfigError =>
     hint: hint ?? "docs/configuration.md lists every key, its default and its unit",
     details: { file },
   });
-
-const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));

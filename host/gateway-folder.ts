@@ -98,7 +98,7 @@ async function fill(paths: GatewayPaths, configText: string, hostname: string): 
 }
 
 /** Nobody is trusted until somebody says so: every unsigned or unknown module is refused. */
-const EMPTY_TRUST = `${JSON.stringify({ version: 1, requireSignatures: true, keys: [] }, null, 2)}\n`;
+const EMPTY_TRUST = `${JSON.stringify({ version: 1, policy: "require-signature", keys: [] }, null, 2)}\n`;
 
 async function refuseOccupied(dir: string): Promise<void> {
   const names = await readdir(dir).catch((error: NodeJS.ErrnoException) => {

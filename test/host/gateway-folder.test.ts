@@ -28,7 +28,7 @@ test("init makes a private folder that a gateway can start from", async () => {
 
 test("init trusts nobody, and demands signatures", async () => {
   const { trust } = await initGateway(dir);
-  expect(JSON.parse(await readFile(trust, "utf8"))).toMatchObject({ requireSignatures: true, keys: [] });
+  expect(JSON.parse(await readFile(trust, "utf8"))).toMatchObject({ policy: "require-signature", keys: [] });
 });
 
 test("an address has no label to name the gateway after", async () => {
