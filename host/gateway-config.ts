@@ -6,7 +6,7 @@
 import { readFile } from "node:fs/promises";
 import { hostname as osHostname } from "node:os";
 import type { ErrorObject } from "ajv";
-import { STORE_DEFAULTS, type StoreConfig } from "../hub/face.ts";
+import { STORE_DEFAULTS, type StoreConfig } from "../hub/index.ts";
 import { ConfigError } from "./errors.ts";
 import { parseJsonText } from "./json-text.ts";
 

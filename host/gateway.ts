@@ -6,11 +6,11 @@
  * trouble can be asked about it.
  */
 import { toErrorRecord } from "../abi/index.ts";
-import type { Hub, HubConfig, HubStarted, ListenerConfig } from "../hub/face.ts";
+import type { Hub, HubConfig, HubStarted, HubThread, ListenerConfig } from "../hub/index.ts";
 import { createBackend, type GatewayView } from "./gateway-backend.ts";
 import { readGatewayConfig, type GatewayConfig } from "./gateway-config.ts";
 import { gatewayPaths, type GatewayPaths } from "./gateway-folder.ts";
-import { HubKeeper, type HubThread } from "./hub-keeper.ts";
+import { HubKeeper } from "./hub-keeper.ts";
 import type { Log } from "./log.ts";
 import type { ApplyResult, ModuleStatus } from "./management/api.ts";
 import type { ManagementBackend } from "./management/backend.ts";
@@ -152,7 +152,7 @@ async function startGateway(
 
 /** Reads the keys that the listeners need, renewing our own certificate when it is time. */
 async function prepareHub(paths: GatewayPaths, view: GatewayView, log: Log): Promise<HubConfig> {
-  const { gatewayId, store } = view.config;
+  const { gatewayId, hostname, store } = view.config;
   const listeners: ListenerConfig[] = [];
   for (const { protocol, host, port, portsToTry, tls } of view.config.listeners) {
     const listener = { protocol, host, port, portsToTry };
@@ -160,7 +160,7 @@ async function prepareHub(paths: GatewayPaths, view: GatewayView, log: Log): Pro
       listeners.push(listener);
       continue;
     }
-    if (!tls) await renew(paths.tls, view.config.hostname, log);
+    if (!tls) await renew(paths.tls, hostname, log);
     const { loadServerCertificate, EXPIRY_WARN_DAYS } = await import("./certificates/index.ts");
     const { key, cert, notAfter, daysLeft } = await loadServerCertificate(paths.dir, tls, Date.now());
     listeners.push({ ...listener, tls: { key, cert } });
@@ -169,7 +169,7 @@ async function prepareHub(paths: GatewayPaths, view: GatewayView, log: Log): Pro
       log.warn({ port, notAfter, daysLeft }, "certificate of the TLS listener is about to expire");
     }
   }
-  return { gatewayId, storeDir: paths.store, listeners, store };
+  return { gatewayId, hostNames: [hostname, "localhost"], storeDir: paths.store, listeners, store };
 }
 
 /** A certificate that cannot be renewed is still shown: a gateway starts whatever the state of its papers. */

@@ -3,16 +3,10 @@
  * hub's face goes on using the same object. Between the two every call rejects with SP_HUB_DOWN. A hub that
  * fails too often is given up (J18): what the store or the disk does not let it do, trying for ever will not.
  */
-import type { Hub, HubConfig, HubStarted } from "../hub/face.ts";
+import type { Hub, HubConfig, HubStarted, HubThread } from "../hub/index.ts";
 import { toErrorRecord } from "../abi/index.ts";
 import { GatewayError } from "./errors.ts";
 import type { Log } from "./log.ts";
-
-/** A hub in a thread of its own, which may end without being asked. */
-export interface HubThread extends Hub {
-  /** Called at most once, and never for a hub that was closed. */
-  onFailure(callback: (error: Error) => void): void;
-}
 
 /** Pauses before the first, second, ... time that a hub is made again within the window. */
 const REMAKE_PAUSES_MS = [50, 2_000] as const;

@@ -6,7 +6,7 @@
  * by the request that made them.
  */
 import type { Fault, Property } from "../../abi/index.ts";
-import type { HubStatus, QueueStatus } from "../../hub/face.ts";
+import type { HubStatus, QueueStatus } from "../../hub/index.ts";
 
 export interface ListenerStatus {
   readonly protocol: string;

@@ -1,5 +1,5 @@
 /** What the management server needs of a gateway. The gateway implements it; tests have a small one. */
-import type { Hub } from "../../hub/face.ts";
+import type { Hub } from "../../hub/index.ts";
 import type { ApplyResult, GatewayStatus, ModuleStatus } from "./api.ts";
 
 export interface ManagementBackend {

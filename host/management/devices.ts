@@ -2,15 +2,11 @@
  * Identities: devices, and modules that connect over the network. The gateway makes their keys, and gives
  * them out once, when it makes them.
  */
-import { randomBytes } from "node:crypto";
 import type { FastifyInstance } from "fastify";
-import type { Identity } from "../../hub/face.ts";
+import { buildConnectionString, newKeys, type Identity } from "../../hub/index.ts";
 import { ID_PATTERN } from "../gateway-config.ts";
 import type { DeviceCreated, DeviceView } from "./api.ts";
 import type { ManagementBackend } from "./backend.ts";
-
-/** As long as IoT Hub's own. */
-const KEY_BYTES = 32;
 
 export function deviceRoutes(app: FastifyInstance, backend: ManagementBackend): void {
   app.get("/devices", async () => (await backend.hub.identities()).map(toView));
@@ -19,13 +15,20 @@ export function deviceRoutes(app: FastifyInstance, backend: ManagementBackend): 
     "/devices",
     { schema: { body: NEW_IDENTITY } },
     async ({ body: { deviceId = backend.gatewayId, moduleId } }, reply) => {
-      const identity = createIdentity(deviceId, moduleId);
+      const ids = moduleId === undefined ? { deviceId } : { deviceId, moduleId };
+      const identity: Identity = { ...ids, ...newKeys(), enabled: true };
       await backend.hub.addIdentity(identity);
+      const { primaryKey, secondaryKey } = identity;
+      const connectionString = buildConnectionString({
+        ...ids,
+        hostName: backend.hostname,
+        sharedAccessKey: primaryKey,
+      });
       return reply.code(201).send({
         ...toView(identity),
-        primaryKey: identity.primaryKey,
-        secondaryKey: identity.secondaryKey,
-        connectionString: connectionString(identity, backend.hostname),
+        primaryKey,
+        secondaryKey,
+        connectionString,
       } satisfies DeviceCreated);
     },
   );
@@ -42,19 +45,6 @@ export function deviceRoutes(app: FastifyInstance, backend: ManagementBackend): 
       return reply.code(204).send();
     },
   );
-}
-
-/** An enabled identity with fresh keys. */
-export function createIdentity(deviceId: string, moduleId?: string): Identity {
-  const key = () => randomBytes(KEY_BYTES).toString("base64");
-  const identity = { deviceId, primaryKey: key(), secondaryKey: key(), enabled: true };
-  return moduleId === undefined ? identity : { ...identity, moduleId };
-}
-
-/** The form that the device SDKs read (contract §13). It holds the primary key. */
-export function connectionString(identity: Identity, hostname: string): string {
-  const module = identity.moduleId === undefined ? "" : `;ModuleId=${identity.moduleId}`;
-  return `HostName=${hostname};DeviceId=${identity.deviceId}${module};SharedAccessKey=${identity.primaryKey}`;
 }
 
 const toView = ({ deviceId, moduleId, enabled }: Identity): DeviceView => ({

@@ -1,6 +1,6 @@
 /** Requests about messages: the event log, the queues, the dead letters. */
 import type { FastifyInstance } from "fastify";
-import type { DeadLetter, EventRecord } from "../../hub/face.ts";
+import type { DeadLetter, EventRecord } from "../../hub/index.ts";
 import {
   DEAD_LETTERS_LIMIT_MAX,
   EVENTS_LIMIT_MAX,

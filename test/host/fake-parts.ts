@@ -1,7 +1,6 @@
 /** A hub and an agent that do nothing but remember what was asked of them, and fail when told to. */
-import type { Hub, HubConfig } from "../../hub/face.ts";
+import type { Hub, HubConfig, HubThread } from "../../hub/index.ts";
 import type { GatewayAgent, GatewayParts } from "../../host/gateway.ts";
-import type { HubThread } from "../../host/hub-keeper.ts";
 
 export interface FakeHub extends HubThread {
   readonly configs: HubConfig[];

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { expect, test } from "vitest";
 import { decodeGatewayConfig, GATEWAY_CONFIG_SCHEMA } from "../../host/gateway-config.ts";
-import { STORE_DEFAULTS } from "../../hub/face.ts";
+import { STORE_DEFAULTS } from "../../hub/index.ts";
 
 const decode = (text: string) => decodeGatewayConfig(text, "gateway.json");
 

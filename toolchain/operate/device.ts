@@ -3,7 +3,7 @@ import type { DeviceCreated, DeviceView } from "../../host/index.ts";
 import { noPositionals, onePositional, wholeNumber } from "./arguments.ts";
 import { UsageError, type Command } from "./command.ts";
 import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
-import type { MqttLogin } from "./sas-token.ts";
+import type { MqttLogin } from "./mqtt-login.ts";
 import { formatTable, type Column } from "./table.ts";
 
 const HOUR_MS = 60 * 60 * 1000;
@@ -37,9 +37,9 @@ export const deviceAddCommand: Command = {
       out(json ? JSON.stringify(device) : device.connectionString);
       return 0;
     }
-    const { mqttLogin } = await import("./sas-token.ts");
+    const { mqttLogin } = await import("./mqtt-login.ts");
     const { hostname } = await client.status();
-    const mqtt = mqttLogin(device, hostname, hours * HOUR_MS, Date.now());
+    const mqtt = await mqttLogin(device, hostname, Date.now() + hours * HOUR_MS);
     out(json ? JSON.stringify({ ...device, mqtt }) : describe(device, mqtt));
     return 0;
   },

@@ -1,6 +1,6 @@
 /** A gateway small enough to see through: identities in a map, events in a list, logs in a string. */
 import { SandpiperError } from "../../../abi/index.ts";
-import type { EventRecord, Identity } from "../../../hub/face.ts";
+import type { EventRecord, Identity } from "../../../hub/index.ts";
 import type { ManagementBackend } from "../../../host/management/backend.ts";
 
 export interface FakeBackend extends ManagementBackend {
