@@ -1,6 +1,8 @@
-/** The life of a foreground process: start, wait for SIGINT or SIGTERM, stop. A second signal ends it at once. */
+/** The life of a foreground process: start, wait to be told, stop. A second signal ends it at once. */
 
-const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** One Ctrl-C may arrive twice: from the terminal, and from npm, which passes on what it gets. */
+const SAME_PRESS_MS = 500;
 /** As the contract has it for a shutdown (§2.3): what has not drained by then is abandoned, not lost. */
 const STOP_TIMEOUT_MS = 60_000;
 
@@ -10,25 +12,33 @@ export interface Stoppable {
   readonly onStopping: () => void;
 }
 
-/** Resolves to the exit code. @throws what `start` threw; whatever came up before is stopped first */
+/** Resolves to the exit code. @throws what `start` threw, which has stopped what came up before */
 export async function untilStopped({ start, stop, onStopping }: Stoppable): Promise<number> {
-  let signals = 0;
-  let wake = () => {};
-  const signalled = new Promise<void>((resolve) => (wake = resolve));
-  const onSignal = () => {
-    signals += 1;
-    if (signals > 1) process.exit(1);
-    wake();
-  };
-  for (const signal of SIGNALS) process.on(signal, onSignal);
+  const { signalled, release } = listenForSignals();
   try {
     await Promise.race([start(), signalled]);
     await signalled;
     onStopping();
     return await stopWithin(stop, STOP_TIMEOUT_MS);
   } finally {
-    for (const signal of SIGNALS) process.off(signal, onSignal);
+    release();
   }
+}
+
+function listenForSignals(): { readonly signalled: Promise<void>; readonly release: () => void } {
+  let firstMs: number | null = null;
+  let wake = () => {};
+  const signalled = new Promise<void>((resolve) => (wake = resolve));
+  const onSignal = () => {
+    if (firstMs !== null && performance.now() - firstMs > SAME_PRESS_MS) process.exit(1);
+    firstMs ??= performance.now();
+    wake();
+  };
+  for (const signal of SIGNALS) process.on(signal, onSignal);
+  const release = () => {
+    for (const signal of SIGNALS) process.off(signal, onSignal);
+  };
+  return { signalled, release };
 }
 
 /** 0, or 1 when it took too long. */
