@@ -32,9 +32,17 @@ export function createBackend(view: GatewayView): ManagementBackend {
     status: () => statusOf(view),
     modules: async () => (await agent()).modules(),
     reported: async () => (await agent()).reported(),
-    apply: async (deployment, baseDir) => (await agent()).apply(deployment, baseDir),
-    readLog: async (module, options) => (await agent()).readLog(module, options),
+    apply: async (deployment, baseDir) => (await agent()).apply(deployment, { baseDir }),
+    restart: async (module) => (await agent()).restartModule(module),
+    readLog: async (module, { lines, follow, signal }) =>
+      follow
+        ? (await agent()).followLog(module, { lines, signal })
+        : toAsync(await (await agent()).tailLog(module, { lines })),
   };
+}
+
+async function* toAsync(lines: readonly string[]): AsyncGenerator<string> {
+  yield* lines;
 }
 
 async function statusOf(view: GatewayView): Promise<GatewayStatus> {

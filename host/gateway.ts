@@ -12,8 +12,7 @@ import { readGatewayConfig, type GatewayConfig } from "./gateway-config.ts";
 import { gatewayPaths, type GatewayPaths } from "./gateway-folder.ts";
 import { HubKeeper } from "./hub-keeper.ts";
 import type { Log } from "./log.ts";
-import type { ApplyResult, ModuleStatus } from "./management/api.ts";
-import type { ManagementBackend } from "./management/backend.ts";
+import type { DeploymentStatus, ModuleStatus } from "./management/api.ts";
 
 export interface GatewayOptions {
   readonly dir: string;
@@ -33,15 +32,21 @@ export interface GatewayParts {
   }): Promise<GatewayAgent>;
 }
 
+/** What the gateway needs of its agent. */
 export interface GatewayAgent {
-  /** Brings up what ran when the gateway stopped. Does not wait for modules, and does not fail for them. */
-  boot(): Promise<void>;
-  apply(deployment: unknown, baseDir: string): Promise<ApplyResult>;
-  reported(): Promise<unknown>;
-  modules(): Promise<readonly ModuleStatus[]>;
-  readonly readLog: ManagementBackend["readLog"];
-  /** The hub is another one now: modules have to be opened with it anew. */
-  hubRemade(): void;
+  /** Brings up what ran when the gateway stopped. Never rejects: what is wrong is in the status. */
+  boot(): Promise<DeploymentStatus>;
+  apply(deployment: unknown, options: { readonly baseDir: string }): Promise<DeploymentStatus>;
+  reported(): unknown;
+  modules(): readonly ModuleStatus[];
+  restartModule(name: string): void;
+  tailLog(name: string, options: { readonly lines: number }): Promise<readonly string[]>;
+  followLog(
+    name: string,
+    options: { readonly lines: number; readonly signal: AbortSignal },
+  ): AsyncIterable<string>;
+  /** The hub is another one now: it wants its routes, and modules have to be opened with it anew. */
+  hubRestarted(): Promise<void>;
   /** Ends every module, letting what is in flight come to its end first; bounded in time. */
   stop(): Promise<void>;
 }
@@ -113,7 +118,10 @@ async function startGateway(
     createHub: () => parts.createHub(),
     log,
     nowMs: () => performance.now(),
-    onRemade: () => view.agent?.hubRemade(),
+    onRemade: () =>
+      void view.agent?.hubRestarted().catch((error: unknown) => {
+        log.error({ ...toErrorRecord(error) }, "modules cannot be joined to the new hub");
+      }),
   });
   const view: GatewayView = {
     config,
@@ -142,7 +150,12 @@ async function startGateway(
   const agent = await parts.createAgent({ paths, config, hub: keeper.hub, log });
   onStop("agent", () => agent.stop());
   view.agent = agent;
-  await agent.boot();
+  // Devices do not wait for modules: what is meant for them is queued.
+  void agent
+    .boot()
+    .then(({ version: deployment, code, description }) =>
+      log.info({ deployment, code, description }, "deployment is up"),
+    );
   view.phase = "running";
   onStop("phase", async () => {
     view.phase = "stopping";

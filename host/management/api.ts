@@ -5,7 +5,7 @@
  * Bodies are base64 on the wire, because a message need not be text. Keys of identities are given out once,
  * by the request that made them.
  */
-import type { Fault, Property } from "../../abi/index.ts";
+import type { ErrorRecord, Fault, Property } from "../../abi/index.ts";
 import type { HubStatus, QueueStatus } from "../../hub/index.ts";
 
 export interface ListenerStatus {
@@ -37,23 +37,32 @@ export interface GatewayStatus {
 export interface ModuleStatus {
   readonly name: string;
   /** Contract §2.1: running, stopped, failed, backoff, unhealthy, unknown. */
-  readonly runtimeStatus: string;
+  readonly status: string;
+  /** One line for people. */
   readonly description: string;
-  readonly restartCount: number;
   readonly image: string;
-  /** Digest of the code that runs, not of the code that is wanted. */
+  readonly version: string;
+  /** Of the code that runs, not of the code that is wanted; `null` when none does. */
   readonly digest: string | null;
-  readonly version: string | null;
+  readonly restarts: number;
+  readonly lastError: string | null;
+  readonly startedAt: string | null;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
 }
 
-/** What came of an apply (contract §2.1 `lastDesiredStatus`). */
+/** What came of an apply: the contract's `lastDesiredStatus` (§2.1), and what people want beside it. */
 export interface DeploymentStatus {
+  readonly version: number;
+  /** 200 done; 400, 412, 417 refused as it is written; 500 could not be brought about, or was rolled back. */
   readonly code: number;
   readonly description: string;
-}
-
-export interface ApplyResult {
-  readonly lastDesiredStatus: DeploymentStatus;
+  /** What was accepted and has no effect. */
+  readonly warnings: readonly string[];
+  /** Why nothing was changed. */
+  readonly error?: ErrorRecord;
+  /** Version of the deployment that runs again, after a roll-back. */
+  readonly rolledBackTo: number | null;
 }
 
 export interface DeviceView {

@@ -1,6 +1,6 @@
 /** What the management server needs of a gateway. The gateway implements it; tests have a small one. */
 import type { Hub } from "../../hub/index.ts";
-import type { ApplyResult, GatewayStatus, ModuleStatus } from "./api.ts";
+import type { DeploymentStatus, GatewayStatus, ModuleStatus } from "./api.ts";
 
 export interface ManagementBackend {
   readonly gatewayId: string;
@@ -18,7 +18,9 @@ export interface ManagementBackend {
    * Brings a deployment about, all or nothing. `baseDir` is where relative `file:` images are looked for.
    * A deployment that was refused or rolled back is a result, not an error.
    */
-  apply(deployment: unknown, baseDir: string): Promise<ApplyResult>;
+  apply(deployment: unknown, baseDir: string): Promise<DeploymentStatus>;
+  /** @throws SP_MODULE_UNKNOWN */
+  restart(module: string): Promise<void>;
   /**
    * The last `lines` of a module's log, then, with `follow`, what comes until `signal` aborts.
    * @throws SP_MODULE_UNKNOWN before the first line

@@ -10,8 +10,8 @@ import { GatewayError } from "../errors.ts";
 import { gatewayPaths, type GatewayPaths } from "../gateway-folder.ts";
 import { socketPath, type SocketPath } from "../socket-path.ts";
 import type {
-  ApplyResult,
   DeadLetterPageView,
+  DeploymentStatus,
   DeviceCreated,
   DeviceView,
   EventPageView,
@@ -35,8 +35,10 @@ export interface ManagementClient {
     options: { readonly lines?: number; readonly follow?: boolean },
   ): AsyncIterableIterator<string>;
   /** `baseDir`: absolute, where relative `file:` images are looked for. */
-  apply(deployment: unknown, baseDir: string): Promise<ApplyResult>;
+  apply(deployment: unknown, baseDir: string): Promise<DeploymentStatus>;
+  /** What the agent reports: the contract's reported properties of `$edgeAgent`. */
   deployment(): Promise<unknown>;
+  restartModule(module: string): Promise<void>;
   devices(): Promise<readonly DeviceView[]>;
   addDevice(name: DeviceName): Promise<DeviceCreated>;
   removeDevice(deviceId: string, moduleId?: string): Promise<void>;
@@ -71,6 +73,7 @@ export function createManagementClient(dir: string): ManagementClient {
       readLines(paths, `/modules/${encodeURIComponent(module)}/logs${encodeQuery(options)}`),
     apply: (deployment, baseDir) => call("POST", "/deployment", { deployment, baseDir }),
     deployment: () => get("/deployment"),
+    restartModule: (module) => call("POST", `/modules/${encodeURIComponent(module)}/restart`),
     devices: () => get("/devices"),
     addDevice: (name) => call("POST", "/devices", name),
     removeDevice: (deviceId, moduleId) => {

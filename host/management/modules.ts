@@ -17,6 +17,11 @@ export function moduleRoutes(app: FastifyInstance, backend: ManagementBackend, c
     ({ body }) => backend.apply(body.deployment, body.baseDir),
   );
 
+  app.post<{ Params: { name: string } }>("/modules/:name/restart", async ({ params }, reply) => {
+    await backend.restart(params.name);
+    return reply.code(204).send();
+  });
+
   app.get<{ Params: { name: string }; Querystring: { lines: number; follow: boolean } }>(
     "/modules/:name/logs",
     { schema: { querystring: LOG_QUERY } },

@@ -1,6 +1,6 @@
 /** A hub and an agent that do nothing but remember what was asked of them, and fail when told to. */
 import type { Hub, HubConfig, HubThread } from "../../hub/index.ts";
-import type { GatewayAgent, GatewayParts } from "../../host/gateway.ts";
+import type { GatewayParts } from "../../host/gateway.ts";
 
 export interface FakeHub extends HubThread {
   readonly configs: HubConfig[];
@@ -36,6 +36,9 @@ export function createFakeHub(journal: string[], onStart: () => void = () => {})
   };
 }
 
+/** What an apply answers when all went well. */
+export const DONE = { version: 1, code: 200, description: "", warnings: [], rolledBackTo: null } as const;
+
 export function createFakeParts(journal: string[]): GatewayParts & { readonly hubs: FakeHub[] } {
   const hubs: FakeHub[] = [];
   return {
@@ -46,12 +49,17 @@ export function createFakeParts(journal: string[]): GatewayParts & { readonly hu
       return hub;
     },
     createAgent: async () => ({
-      boot: async () => void journal.push("agent booted"),
-      apply: async () => ({ lastDesiredStatus: { code: 200, description: "" } }),
-      reported: async () => ({}),
-      modules: async () => [],
-      readLog: (async () => (async function* () {})()) as GatewayAgent["readLog"],
-      hubRemade: () => void journal.push("agent told"),
+      boot: async () => {
+        journal.push("agent booted");
+        return DONE;
+      },
+      apply: async () => DONE,
+      reported: () => ({}),
+      modules: () => [],
+      restartModule: () => {},
+      tailLog: async () => [],
+      followLog: async function* () {},
+      hubRestarted: async () => void journal.push("agent told"),
       stop: async () => void journal.push("agent stopped"),
     }),
   };

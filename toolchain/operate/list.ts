@@ -8,9 +8,9 @@ import { formatTable, type Column } from "./table.ts";
 
 const COLUMNS: readonly Column<ModuleStatus>[] = [
   { title: "NAME", cell: ({ name }) => name },
-  { title: "STATUS", cell: ({ runtimeStatus }) => runtimeStatus },
+  { title: "STATUS", cell: ({ status }) => status },
   { title: "DESCRIPTION", cell: ({ description }) => printable(description) },
-  { title: "RESTARTS", cell: ({ restartCount }) => restartCount },
+  { title: "RESTARTS", cell: ({ restarts }) => restarts },
   { title: "IMAGE", cell: ({ image }) => printable(image) },
 ];
 

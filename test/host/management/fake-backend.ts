@@ -1,11 +1,13 @@
 /** A gateway small enough to see through: identities in a map, events in a list, logs in a string. */
 import { SandpiperError } from "../../../abi/index.ts";
 import type { EventRecord, Identity } from "../../../hub/index.ts";
+import { DONE } from "../fake-parts.ts";
 import type { ManagementBackend } from "../../../host/management/backend.ts";
 
 export interface FakeBackend extends ManagementBackend {
   readonly events: EventRecord[];
   readonly applied: { deployment: unknown; baseDir: string }[];
+  readonly restarted: string[];
   /** Log followers that were told to end. */
   readonly followersEnded: string[];
 }
@@ -15,11 +17,13 @@ export function createFakeBackend(): FakeBackend {
   const key = (deviceId: string, moduleId?: string) => `${deviceId}/${moduleId ?? ""}`;
   const events: EventRecord[] = [];
   const applied: FakeBackend["applied"] = [];
+  const restarted: string[] = [];
   const followersEnded: string[] = [];
   return {
     events,
     applied,
     followersEnded,
+    restarted,
     gatewayId: "gw",
     hostname: "gw.example",
     hub: {
@@ -58,7 +62,11 @@ export function createFakeBackend(): FakeBackend {
     reported: async () => ({ lastDesiredStatus: { code: 200, description: "" } }),
     apply: async (deployment, baseDir) => {
       applied.push({ deployment, baseDir });
-      return { lastDesiredStatus: { code: 200, description: "" } };
+      return DONE;
+    },
+    restart: async (module) => {
+      if (module !== "filter") throw new SandpiperError("SP_MODULE_UNKNOWN", `module "${module}": unknown`);
+      restarted.push(module);
     },
     readLog: async (module, { lines, follow, signal }) => {
       if (module !== "filter") throw new SandpiperError("SP_MODULE_UNKNOWN", `module "${module}": unknown`);

@@ -91,9 +91,7 @@ test("a bug answers without its stack, which is logged", async () => {
 
 test("a deployment arrives as it was sent, with the folder its images are relative to", async () => {
   const deployment = { modulesContent: { $edgeAgent: { "properties.desired": { modules: {} } } } };
-  expect(await client.apply(deployment, "/somewhere")).toEqual({
-    lastDesiredStatus: { code: 200, description: "" },
-  });
+  expect(await client.apply(deployment, "/somewhere")).toMatchObject({ code: 200 });
   expect(backend.applied).toEqual([{ deployment, baseDir: "/somewhere" }]);
 });
 
@@ -142,6 +140,12 @@ test("the last events can be asked for without knowing where they are", async ()
   expect(page.events.map(({ offset }) => offset)).toEqual([27, 28, 29]);
   expect((await client.events({ tail: 100, limit: 1 })).events[0]!.offset).toBe(0);
   expect((await client.events({ tail: 0 })).events).toEqual([]);
+});
+
+test("a module is started anew by its name", async () => {
+  await client.restartModule("filter");
+  expect(backend.restarted).toEqual(["filter"]);
+  await expect(client.restartModule("nobody")).rejects.toMatchObject({ code: "SP_MODULE_UNKNOWN" });
 });
 
 test("a log is read to its end", async () => {

@@ -14,11 +14,12 @@ import {
 } from "../../../toolchain/operate/device.ts";
 import { eventsCommand } from "../../../toolchain/operate/events.ts";
 import { initCommand } from "../../../toolchain/operate/init.ts";
+import { restartCommand } from "../../../toolchain/operate/restart.ts";
 import { listCommand } from "../../../toolchain/operate/list.ts";
 import { logsCommand } from "../../../toolchain/operate/logs.ts";
 import { queueListCommand } from "../../../toolchain/operate/queue.ts";
 import { createFakeBackend, textEvent, type FakeBackend } from "../../host/management/fake-backend.ts";
-import { quietLog } from "../../host/fake-parts.ts";
+import { DONE, quietLog } from "../../host/fake-parts.ts";
 import { runCommand } from "./run-command.ts";
 
 let dir: string;
@@ -91,14 +92,29 @@ test("apply sends the file, and the folder its images are relative to", async ()
 test("a deployment that is not applied is an exit code of 1 and the reason", async () => {
   const file = join(dir, "deployment.json");
   await writeFile(file, "{}");
-  backend.apply = async () => ({ lastDesiredStatus: { code: 417, description: "deployment: empty" } });
-  expect(await run(applyCommand, file)).toMatchObject({
+  backend.apply = async () => ({
+    ...DONE,
+    code: 500,
+    description: 'artifact "filter.wasm": no signature beside it',
+    error: { code: "SP_ARTIFACT_UNSIGNED", message: "", hint: "sign it", details: {} },
+  });
+  expect(await run(applyCommand, file)).toEqual({
     code: 1,
     out: "",
-    err: expect.stringContaining("not applied: 417 deployment: empty"),
+    err: [
+      'not applied: 500 artifact "filter.wasm": no signature beside it',
+      "  hint: sign it",
+      "  what ran before still runs; see: sandpiper list",
+    ].join("\n"),
   });
-  const answer = JSON.parse((await run(applyCommand, file, "--json")).out);
-  expect(answer.lastDesiredStatus.code).toBe(417);
+  expect(JSON.parse((await run(applyCommand, file, "--json")).out)).toMatchObject({ code: 500 });
+});
+
+test("a deployment that was rolled back says to which one", async () => {
+  const file = join(dir, "deployment.json");
+  await writeFile(file, "{}");
+  backend.apply = async () => ({ ...DONE, code: 500, description: "filter: failed", rolledBackTo: 3 });
+  expect((await run(applyCommand, file)).err).toContain("deployment 3 runs again");
 });
 
 test("a deployment that is not JSON is refused at its place, before anything is sent", async () => {
@@ -112,12 +128,16 @@ test("a deployment that is not JSON is refused at its place, before anything is 
 test("list is a table, or JSON", async () => {
   const module = {
     name: "filter",
-    runtimeStatus: "running",
+    status: "running",
     description: "up 3 s\u001b[31m",
-    restartCount: 0,
+    restarts: 0,
     image: "file:filter.wasm",
     digest: null,
-    version: null,
+    version: "",
+    lastError: null,
+    startedAt: null,
+    inputs: [],
+    outputs: [],
   };
   backend.modules = async () => [module];
   expect((await run(listCommand)).out.split("\n")).toEqual([
@@ -125,6 +145,11 @@ test("list is a table, or JSON", async () => {
     "filter  running  up 3 s\\u{1b}[31m         0  file:filter.wasm",
   ]);
   expect(JSON.parse((await run(listCommand, "--json")).out)).toEqual([module]);
+});
+
+test("restart starts a module anew", async () => {
+  expect((await run(restartCommand, "filter")).out).toBe("restarting filter");
+  expect(backend.restarted).toEqual(["filter"]);
 });
 
 test("logs prints the lines that were asked for", async () => {
