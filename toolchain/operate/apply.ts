@@ -1,0 +1,42 @@
+/** `sandpiper apply`: brings a deployment about, all of it or nothing. */
+import { dirname, resolve } from "node:path";
+import { onePositional, readTextFile } from "./arguments.ts";
+import type { DeploymentStatus } from "../../host/index.ts";
+import type { Command } from "./command.ts";
+import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
+import { printable } from "./message-text.ts";
+
+const APPLIED = 200;
+
+export const applyCommand: Command = {
+  name: "apply",
+  group: "operate",
+  summary: "apply a deployment manifest; what it says is brought about, or nothing is",
+  usage: "sandpiper apply <deployment.json> [--dir <folder>]",
+  example: "sandpiper apply deployment.json",
+  options: DIR_OPTION,
+  async run({ values, positionals, env, json, out, err }) {
+    const { createManagementClient, parseJsonText } = await import("../../host/index.ts");
+    const file = resolve(onePositional(positionals, "deployment.json"));
+    const deployment = parseJsonText(await readTextFile(file), file);
+    const client = createManagementClient(gatewayDir(values, env));
+    const status = await client.apply(deployment, dirname(file));
+    if (json) out(JSON.stringify(status));
+    else if (status.code === APPLIED) out(describe("applied", status));
+    else err(describe("not applied", status));
+    return status.code === APPLIED ? 0 : 1;
+  },
+};
+
+function describe(
+  what: string,
+  { code, description, warnings, error, rolledBackTo }: DeploymentStatus,
+): string {
+  const lines = [`${what}: ${code}${description === "" ? "" : ` ${description}`}`];
+  if (error?.hint !== undefined) lines.push(`  hint: ${error.hint}`);
+  if (code !== APPLIED)
+    lines.push(rolledBackTo === null ? UNTOUCHED : `  deployment ${rolledBackTo} runs again`);
+  return [...lines, ...warnings.map((warning) => `  warning: ${warning}`)].map(printable).join("\n");
+}
+
+const UNTOUCHED = "  what ran before still runs; see: sandpiper list";
