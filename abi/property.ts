@@ -120,10 +120,16 @@ export function propertyValue(block: Block, at: number): string | null {
     case PROPERTY_TYPE.F64:
       return end - start === 8 ? String(block.u8.readDoubleLE(start)) : null;
     case PROPERTY_TYPE.TIME:
-      return end - start === 8 ? new Date(block.u8.readDoubleLE(start)).toISOString() : null;
+      return end - start === 8 ? isoTime(block.u8.readDoubleLE(start)) : null;
     default:
       return block.u8.toString("base64", start, end);
   }
+}
+
+/** A guest may write any bits as a time; those that are none have no text. */
+function isoTime(ms: number): string | null {
+  const time = new Date(ms);
+  return Number.isNaN(time.getTime()) ? null : time.toISOString();
 }
 
 export function propertyName(block: Block, at: number): string {
