@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { Block, ENTRY_FLAG, PROPERTY, PROPERTY_ID, PROPERTY_TYPE, VERDICT, align4 } from "../../abi/index.ts";
+import { readVector } from "../abi/hex-file.ts";
 import { compileModule } from "../../toolchain/compile/compile.ts";
 import { Probe } from "./probe.ts";
 import { GuestAbort, TestGuest, encodeBatch, type TestMessage } from "./test-guest.ts";
@@ -261,6 +262,22 @@ describe("the key-value store", () => {
     ask(guest, "put n word");
     expect(() => ask(guest, "count n")).toThrow('value of "n" is not a number (4 bytes)');
   });
+});
+
+test("the SDK answers the golden batch with the golden result, byte by byte", async () => {
+  const { wasm } = await compileModule({
+    source: `import { Message, emitText } from "@sandpiper/module";
+      @input("a") export function onA(message: Message): void { message.forward("first"); }
+      @input("b") export function onB(message: Message): void { message.reject("not for us"); }
+      @every(1000) export function tick(): void { emitText("second", "tick").property("level", "high"); }`,
+    release: false,
+  });
+  const guest = new TestGuest(wasm);
+  const expected = readVector("result");
+  const at = guest.send(readVector("batch"));
+  expect(Buffer.from(guest.exports.memory.buffer, at, expected.length).toString("hex")).toBe(
+    expected.toString("hex"),
+  );
 });
 
 describe("host services", () => {
