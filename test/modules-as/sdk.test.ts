@@ -299,6 +299,10 @@ describe("host services", () => {
     expect(read(null)).toBe("1.0dfalse");
   });
 
+  test("reads JSON that is not a message's", () => {
+    expect(probe.guest().run([misc("fromText")])[0]!.text).toBe('{"a":[1,"ü"]}true');
+  });
+
   test("gives time and randomness from the host", () => {
     const guest = probe.guest({ nowMs: () => 1234 });
     expect(guest.run([misc("clock")])[0]!.text).toBe("1234.0 1234.0");
