@@ -43,6 +43,15 @@ export namespace kv {
     return length < 0 ? null : takeBytes(scratch(VALUE) + VALUE, length);
   }
 
+  /**
+   * Copies a value into `bytes`, and allocates nothing. Returns the value's length, or -1 when there is none; when
+   * it is longer than `bytes`, nothing is copied.
+   */
+  export function readBytes(key: string, bytes: Uint8Array): i32 {
+    const length = putKey(key, 0);
+    return host.kv_get(scratch(VALUE), length, placeOf(bytes), bytes.byteLength);
+  }
+
   export function putBytes(key: string, value: Uint8Array): void {
     check(key, value.byteLength);
     const length = putKey(key, 0);

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { Block, ENTRY_FLAG, PROPERTY, PROPERTY_ID, PROPERTY_TYPE, VERDICT, align4 } from "../../abi/index.ts";
+import { readVector } from "../abi/hex-file.ts";
 import { compileModule } from "../../toolchain/compile/compile.ts";
 import { Probe } from "./probe.ts";
 import { GuestAbort, TestGuest, encodeBatch, type TestMessage } from "./test-guest.ts";
@@ -263,6 +264,22 @@ describe("the key-value store", () => {
   });
 });
 
+test("the SDK answers the golden batch with the golden result, byte by byte", async () => {
+  const { wasm } = await compileModule({
+    source: `import { Message, emitText } from "@sandpiper/module";
+      @input("a") export function onA(message: Message): void { message.forward("first"); }
+      @input("b") export function onB(message: Message): void { message.reject("not for us"); }
+      @every(1000) export function tick(): void { emitText("second", "tick").property("level", "high"); }`,
+    release: false,
+  });
+  const guest = new TestGuest(wasm);
+  const expected = readVector("result");
+  const at = guest.send(readVector("batch"));
+  expect(Buffer.from(guest.exports.memory.buffer, at, expected.length).toString("hex")).toBe(
+    expected.toString("hex"),
+  );
+});
+
 describe("host services", () => {
   test("logs at each level, cut at a character when the line is too long", () => {
     const guest = probe.guest();
@@ -280,6 +297,10 @@ describe("host services", () => {
     expect(read({ n: 2.5, s: "text", b: true })).toBe("2.5texttrue");
     expect(read({ n: "2", s: 1, b: null })).toBe("1.0dfalse");
     expect(read(null)).toBe("1.0dfalse");
+  });
+
+  test("reads JSON that is not a message's", () => {
+    expect(probe.guest().run([misc("fromText")])[0]!.text).toBe('{"a":[1,"ü"]}true');
   });
 
   test("gives time and randomness from the host", () => {

@@ -148,13 +148,16 @@ describe("the artifact", () => {
     await expect(compileModule({ projectDir: folder, release: false })).resolves.toBeDefined();
   });
 
-  test("may use packages that the project has installed", async () => {
+  test("may use packages that the project has installed, or a folder above it", async () => {
     const folder = project({
-      "assembly/index.ts": `${IMPORT}import { name } from "greeting";
-        @input("a") function a(m: Message): void { emitText("b", "hello " + name()); }`,
-      "node_modules/greeting/index.ts": 'export function name(): string { return "world"; }',
+      "part/package.json": '{"name":"part","version":"1"}',
+      "part/assembly/index.ts": `${IMPORT}import { hello } from "greeting";
+        @input("a") function a(m: Message): void { emitText("b", hello()); }`,
+      "part/node_modules/greeting/index.ts":
+        'import { name } from "world"; export function hello(): string { return "hello " + name(); }',
+      "node_modules/world/index.ts": 'export function name(): string { return "world"; }',
     });
-    const { wasm } = await compileModule({ projectDir: folder, release: false });
+    const { wasm } = await compileModule({ projectDir: path.join(folder, "part"), release: false });
     expect(new TestGuest(wasm).run([{ body: "" }])[0]!.text).toBe("hello world");
   });
 });
@@ -285,6 +288,16 @@ describe("a project", () => {
     const error = await errorOf(compileModule({ projectDir: path.join(tmpdir(), "sandpiper-absent") }));
     expect(error.hint).toContain("sandpiper new");
   });
+});
+
+test("compilations at one time do not disturb each other, nor leave anything behind", async () => {
+  const exit: unknown = Reflect.get(process, "exit");
+  const source = (name: string): string =>
+    `${IMPORT}@input("a") function a(m: Message): void { emitText("${name}", "x"); }`;
+  const names = ["one", "two", "three"];
+  const built = await Promise.all(names.map((name) => compile(source(name))));
+  expect(built.map(({ manifest }) => manifest.outputs)).toEqual(names.map((name) => [name]));
+  expect(Reflect.get(process, "exit")).toBe(exit);
 });
 
 test("a crash of the compiler is an error and does not end the process", async () => {

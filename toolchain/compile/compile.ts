@@ -53,7 +53,7 @@ export interface CompiledModule {
 export async function compileModule(options: CompileOptions): Promise<CompiledModule> {
   const project = await projectOf(options);
   const files = new SourceFiles(
-    path.resolve(options.projectDir ?? "/module"),
+    options.projectDir === undefined ? null : path.resolve(options.projectDir),
     new Map(options.source === undefined ? [] : [[project.entry, options.source]]),
   );
   const asc = await loadCompiler();
@@ -151,11 +151,13 @@ async function runCompiler(asc: Asc, argv: readonly string[], host: AscHost): Pr
 
 const OUT_FILE = "module.wasm";
 
-function compilerArguments(project: Project, { release = true }: CompileOptions): string[] {
+function compilerArguments(project: Project, { release = true, projectDir }: CompileOptions): string[] {
   // Names stay in: they move no code, and a stack without names helps nobody.
   const level = release ? ["--optimizeLevel=3", "--shrinkLevel=0"] : ["--optimizeLevel=0", "--shrinkLevel=0"];
   return [
     project.entry,
+    // Where packages are looked for; names of files stay relative to it.
+    ...(projectDir === undefined ? [] : [`--baseDir=${path.resolve(projectDir)}`]),
     "--runtime=incremental",
     "--exportStart=_initialize",
     `--outFile=${OUT_FILE}`,
