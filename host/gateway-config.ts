@@ -7,8 +7,11 @@ import { readFile } from "node:fs/promises";
 import { hostname as osHostname } from "node:os";
 import type { ErrorObject } from "ajv";
 import { STORE_DEFAULTS, type StoreConfig } from "../hub/index.ts";
+import { HEALTH_DEFAULTS, type HealthSettings } from "./agent/health.ts";
 import { ConfigError } from "./errors.ts";
 import { parseJsonText } from "./json-text.ts";
+import { LOG_FILE_DEFAULTS, type LogFileSettings } from "./supervisor/log-file.ts";
+import { RESTART_DEFAULTS, type RestartSettings } from "./supervisor/restart-policy.ts";
 
 export interface ListenerSettings {
   readonly protocol: "mqtt" | "mqtts";
@@ -25,6 +28,11 @@ export interface GatewayConfig {
   readonly hostname: string;
   readonly listeners: readonly ListenerSettings[];
   readonly store: StoreConfig;
+  readonly modules: {
+    readonly restart: Pick<RestartSettings, "backoffMs" | "backoffMsMax" | "restartsMax" | "steadyMs">;
+    readonly health: HealthSettings;
+    readonly log: Pick<LogFileSettings, "fileBytesMax" | "filesMax">;
+  };
   readonly management: { readonly bodyBytesMax: number };
 }
 
@@ -41,6 +49,10 @@ const MIB = 1024 * 1024;
 /** An IoT Hub id without what means something in a topic, a URL or a connection string. */
 export const ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._:@=,!()*'-]{0,127}$";
 const HOSTNAME_PATTERN = "^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$";
+
+/** A part of the file that may be left out, as may every key in it. */
+const section = <Properties extends object>(properties: Properties) =>
+  ({ type: "object", additionalProperties: false, default: {}, properties }) as const;
 
 const path = { type: "string", minLength: 1, maxLength: 4096 } as const;
 
@@ -75,25 +87,31 @@ export const GATEWAY_CONFIG_SCHEMA = {
         },
       },
     },
-    store: {
-      type: "object",
-      additionalProperties: false,
-      default: {},
-      properties: {
-        backend: { enum: ["lmdb", "none"], default: STORE_DEFAULTS.backend },
-        bytesMax: { type: "integer", minimum: 16 * MIB, default: STORE_DEFAULTS.bytesMax },
-        lingerMs: { type: "integer", minimum: 0, maximum: 1000, default: STORE_DEFAULTS.lingerMs },
-        graceMs: { type: "integer", minimum: 0, maximum: 1000, default: STORE_DEFAULTS.graceMs },
-      },
-    },
-    management: {
-      type: "object",
-      additionalProperties: false,
-      default: {},
-      properties: {
-        bodyBytesMax: { type: "integer", minimum: 64 * 1024, maximum: 64 * MIB, default: 4 * MIB },
-      },
-    },
+    store: section({
+      backend: { enum: ["lmdb", "none"], default: STORE_DEFAULTS.backend },
+      bytesMax: { type: "integer", minimum: 16 * MIB, default: STORE_DEFAULTS.bytesMax },
+      lingerMs: { type: "integer", minimum: 0, maximum: 1000, default: STORE_DEFAULTS.lingerMs },
+      graceMs: { type: "integer", minimum: 0, maximum: 1000, default: STORE_DEFAULTS.graceMs },
+    }),
+    modules: section({
+      restart: section({
+        backoffMs: { type: "integer", minimum: 100, default: RESTART_DEFAULTS.backoffMs },
+        backoffMsMax: { type: "integer", minimum: 100, default: RESTART_DEFAULTS.backoffMsMax },
+        restartsMax: { type: "integer", minimum: 0, default: RESTART_DEFAULTS.restartsMax },
+        steadyMs: { type: "integer", minimum: 0, default: RESTART_DEFAULTS.steadyMs },
+      }),
+      health: section({
+        healthyForMs: { type: "integer", minimum: 0, default: HEALTH_DEFAULTS.healthyForMs },
+        healthyWithinMs: { type: "integer", minimum: 0, default: HEALTH_DEFAULTS.healthyWithinMs },
+      }),
+      log: section({
+        fileBytesMax: { type: "integer", minimum: 64 * 1024, default: LOG_FILE_DEFAULTS.fileBytesMax },
+        filesMax: { type: "integer", minimum: 1, maximum: 100, default: LOG_FILE_DEFAULTS.filesMax },
+      }),
+    }),
+    management: section({
+      bodyBytesMax: { type: "integer", minimum: 64 * 1024, maximum: 64 * MIB, default: 4 * MIB },
+    }),
   },
 } as const;
 
@@ -136,6 +154,7 @@ export async function decodeGatewayConfig(text: string, file: string): Promise<G
     hostname: value.hostname ?? osHostname(),
     listeners: value.listeners.map((listener) => ({ ...LISTENER_DEFAULTS[listener.protocol], ...listener })),
     store: value.store,
+    modules: value.modules,
     management: value.management,
   };
 }

@@ -2,11 +2,12 @@
  * The folder of one gateway: everything it is and keeps. Private to its owner (0700), because it holds the
  * keys of the gateway and of every device. `gateway.json` is written last: a folder that has it is whole.
  */
+import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { hostname as osHostname } from "node:os";
 import { join, resolve } from "node:path";
 import { SandpiperError } from "../abi/index.ts";
-import { FolderError } from "./errors.ts";
+import { ConfigError, FolderError } from "./errors.ts";
 import { decodeGatewayConfig, type ListenerSettings } from "./gateway-config.ts";
 
 export interface GatewayPaths {
@@ -17,6 +18,8 @@ export interface GatewayPaths {
   readonly tls: string;
   /** The agent's: what it needs to boot without network and without the store. */
   readonly agent: string;
+  /** Verified modules, by content. */
+  readonly artifacts: string;
   readonly logs: string;
   readonly store: string;
   /** The management socket and the lock of the running gateway. */
@@ -32,11 +35,22 @@ export function gatewayPaths(dir: string): GatewayPaths {
     trust: join(root, "trust.json"),
     tls: join(root, "tls"),
     agent: join(root, "agent"),
+    artifacts: join(root, "artifacts"),
     logs: join(root, "logs"),
     store: join(root, "store"),
     run: join(root, "run"),
     socket: join(root, "run", "management.sock"),
   };
+}
+
+/** @throws {ConfigError} SP_CONFIG_MISSING: there is no gateway at `dir` */
+export function existingGateway(dir: string): GatewayPaths {
+  const paths = gatewayPaths(dir);
+  if (existsSync(paths.config)) return paths;
+  throw new ConfigError("SP_CONFIG_MISSING", `gateway in "${paths.dir}": there is none`, {
+    hint: "name its folder with --dir or SANDPIPER_DIR, or make one with: sandpiper init",
+    details: { dir: paths.dir },
+  });
 }
 
 export interface InitOptions {
@@ -82,7 +96,7 @@ export async function initGateway(dir: string, options: InitOptions = {}): Promi
 
 /** All or nothing. */
 async function fill(paths: GatewayPaths, configText: string, hostname: string): Promise<void> {
-  const folders = [paths.tls, paths.agent, paths.logs, paths.store, paths.run];
+  const folders = [paths.tls, paths.agent, paths.artifacts, paths.logs, paths.store, paths.run];
   try {
     const { createCertificates } = await import("./certificates/index.ts");
     for (const dir of folders) await mkdir(dir, { mode: 0o700 });

@@ -13,6 +13,9 @@ import { gatewayPaths, type GatewayPaths } from "./gateway-folder.ts";
 import { HubKeeper } from "./hub-keeper.ts";
 import type { Log } from "./log.ts";
 import type { DeploymentStatus, ModuleStatus } from "./management/api.ts";
+import type { ManagementBackend } from "./management/backend.ts";
+import type { ManagementServer } from "./management/server.ts";
+import { gatewayParts } from "./parts.ts";
 
 export interface GatewayOptions {
   readonly dir: string;
@@ -71,12 +74,20 @@ export interface Gateway {
   stop(): Promise<void>;
 }
 
-export function createGateway(options: GatewayOptions, parts: GatewayParts): Gateway {
+export function createGateway(
+  options: GatewayOptions,
+  parts: GatewayParts = gatewayParts(options.version),
+): Gateway {
   /** How to end what was started, in the order of starting. */
   const ends: { readonly part: string; readonly end: () => Promise<void> }[] = [];
   let starting: Promise<GatewayStarted> | undefined;
 
-  async function unwind(): Promise<void> {
+  let unwinding: Promise<void> = Promise.resolve();
+
+  /** Whoever asks meanwhile waits for the same end. */
+  const unwind = (): Promise<void> => (unwinding = unwinding.then(endAll));
+
+  async function endAll(): Promise<void> {
     for (let last = ends.pop(); last; last = ends.pop()) {
       const { part, end } = last;
       // Whatever does not end must not keep the rest from ending.
@@ -133,18 +144,17 @@ async function startGateway(
     listeners: [],
     certificateNotAfter: null,
   };
-  const { startManagementServer } = await import("./management/server.ts");
-  const { bodyBytesMax } = config.management;
-  const management = await startManagementServer(createBackend(view), {
-    socket: paths.socket,
-    bodyBytesMax,
-    log,
-  });
-  onStop("management", () => management.close());
-
+  // At the same time: the hub opens its store in a thread of its own.
+  const management = startManagement(paths, createBackend(view), config, log);
+  const listening = management.catch(() => null);
+  onStop("management", async () => (await listening)?.close());
   const hubConfig = await prepareHub(paths, view, log);
   onStop("hub", () => keeper.close());
-  const { listeners, recoveryMs, recovered } = await keeper.start(hubConfig);
+  const hub = keeper.start(hubConfig);
+  // Who is awaited second may fail first.
+  hub.catch(() => {});
+  await management;
+  const { listeners, recoveryMs, recovered } = await hub;
   view.listeners = listeners;
 
   const agent = await parts.createAgent({ paths, config, hub: keeper.hub, log });
@@ -161,6 +171,16 @@ async function startGateway(
     view.phase = "stopping";
   });
   return { gatewayId: config.gatewayId, listeners, recoveryMs, recovered };
+}
+
+async function startManagement(
+  { socket }: GatewayPaths,
+  backend: ManagementBackend,
+  { management: { bodyBytesMax } }: GatewayConfig,
+  log: Log,
+): Promise<ManagementServer> {
+  const { startManagementServer } = await import("./management/server.ts");
+  return startManagementServer(backend, { socket, bodyBytesMax, log });
 }
 
 /** Reads the keys that the listeners need, renewing our own certificate when it is time. */

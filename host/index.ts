@@ -4,9 +4,16 @@
  */
 export * from "./errors.ts";
 export { decodeGatewayConfig, ID_PATTERN, readGatewayConfig, type GatewayConfig } from "./gateway-config.ts";
-export { gatewayPaths, initGateway, type GatewayPaths, type InitOptions } from "./gateway-folder.ts";
+export {
+  existingGateway,
+  gatewayPaths,
+  initGateway,
+  type GatewayPaths,
+  type InitOptions,
+} from "./gateway-folder.ts";
 export { createGateway, type Gateway, type GatewayStarted } from "./gateway.ts";
 export { JsonSyntaxError, parseJsonText } from "./json-text.ts";
 export { createLineLog, LOG_LEVELS, type Log, type LogLevel } from "./log.ts";
 export * from "./management/api.ts";
+export { addTrustedKey, listTrustedKeys, removeTrustedKey, type TrustedKeyView } from "./trust-file.ts";
 export { createManagementClient, type ManagementClient } from "./management/client.ts";

@@ -15,6 +15,11 @@ test("only the gateway's id has to be said", async () => {
       { protocol: "mqtts", host: "0.0.0.0", port: 8883, portsToTry: 0 },
     ],
     store: STORE_DEFAULTS,
+    modules: {
+      restart: { backoffMs: 10_000, backoffMsMax: 300_000, restartsMax: 20, steadyMs: 600_000 },
+      health: { healthyForMs: 3_000, healthyWithinMs: 30_000 },
+      log: { fileBytesMax: 1_048_576, filesMax: 3 },
+    },
     management: { bodyBytesMax: 4194304 },
   });
 });

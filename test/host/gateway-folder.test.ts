@@ -20,7 +20,7 @@ test("init makes a private folder that a gateway can start from", async () => {
   expect(await modeOf(dir)).toBe(0o700);
   expect(await modeOf(paths.config)).toBe(0o600);
   expect((await readdir(dir)).toSorted()).toEqual(
-    ["agent", "gateway.json", "logs", "run", "store", "tls", "trust.json"].toSorted(),
+    ["agent", "artifacts", "gateway.json", "logs", "run", "store", "tls", "trust.json"].toSorted(),
   );
   const config = await readGatewayConfig(paths.config);
   expect(config).toMatchObject({ gatewayId: "edge-7", hostname: "edge-7.site.example" });

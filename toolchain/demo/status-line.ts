@@ -30,7 +30,7 @@ function terminalLine(output: Output): StatusLine {
   let status = "";
   let ended = false;
   // A line as wide as the terminal would wrap, and then be two.
-  const drawn = () => status.slice(0, (output.columns ?? COLUMNS_DEFAULT) - 1);
+  const drawn = () => status.slice(0, (output.columns || COLUMNS_DEFAULT) - 1);
   return {
     print: (text) => void output.write(`${CLEAR}${text}\n${ended ? "" : drawn()}`),
     update: (next) => {

@@ -1,12 +1,15 @@
 /** `sandpiper apply`: brings a deployment about, all of it or nothing. */
 import { dirname, resolve } from "node:path";
-import { onePositional, readTextFile } from "./arguments.ts";
+import { onlyPositional } from "../develop/arguments.ts";
 import type { DeploymentStatus } from "../../host/index.ts";
-import type { Command } from "./command.ts";
+import type { Command } from "../command.ts";
 import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
+import { readBytes } from "../files.ts";
 import { printable } from "./message-text.ts";
 
 const APPLIED = 200;
+/** Larger ones no gateway takes, whatever its configuration says. */
+const DEPLOYMENT_BYTES_MAX = 64 * 1024 * 1024;
 
 export const applyCommand: Command = {
   name: "apply",
@@ -17,8 +20,8 @@ export const applyCommand: Command = {
   options: DIR_OPTION,
   async run({ values, positionals, env, json, out, err }) {
     const { createManagementClient, parseJsonText } = await import("../../host/index.ts");
-    const file = resolve(onePositional(positionals, "deployment.json"));
-    const deployment = parseJsonText(await readTextFile(file), file);
+    const file = resolve(onlyPositional(positionals, "<deployment.json>", this.usage));
+    const deployment = parseJsonText((await readBytes(file, DEPLOYMENT_BYTES_MAX)).toString("utf8"), file);
     const client = createManagementClient(gatewayDir(values, env));
     const status = await client.apply(deployment, dirname(file));
     if (json) out(JSON.stringify(status));

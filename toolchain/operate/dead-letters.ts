@@ -1,6 +1,6 @@
 /** `sandpiper dlq list`: messages that were given up, and why. */
 import { noPositionals, wholeNumber } from "./arguments.ts";
-import type { Command } from "./command.ts";
+import type { Command } from "../command.ts";
 import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
 import { formatDeadLetter, toJsonEvent } from "./message-text.ts";
 
@@ -18,12 +18,12 @@ export const deadLetterListCommand: Command = {
   example: "sandpiper dlq list --endpoint threshold-filter/input",
   options: {
     ...DIR_OPTION,
-    endpoint: { type: "string" },
-    from: { type: "string" },
-    limit: { type: "string" },
+    endpoint: { type: "string", description: "of this queue only" },
+    from: { type: "string", description: "begin with this offset" },
+    limit: { type: "string", description: "at most this many (100)" },
   },
   async run({ values, positionals, env, json, out, err }) {
-    noPositionals(positionals);
+    noPositionals(positionals, this.usage);
     const from = wholeNumber(values, "from", Number.MAX_SAFE_INTEGER) ?? 0;
     const limit = wholeNumber(values, "limit", LIMIT_MAX) ?? LIMIT_DEFAULT;
     const endpoint = typeof values["endpoint"] === "string" ? { endpoint: values["endpoint"] } : {};

@@ -1,7 +1,9 @@
 /** `sandpiper device add|list|remove`: who may connect. */
 import type { DeviceCreated, DeviceView } from "../../host/index.ts";
-import { noPositionals, onePositional, wholeNumber } from "./arguments.ts";
-import { UsageError, type Command } from "./command.ts";
+import { onlyPositional, stringOption } from "../develop/arguments.ts";
+import { noPositionals, wholeNumber } from "./arguments.ts";
+import type { Command } from "../command.ts";
+import { UsageError } from "../errors.ts";
 import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
 import type { MqttLogin } from "./mqtt-login.ts";
 import { formatTable, type Column } from "./table.ts";
@@ -18,14 +20,16 @@ export const deviceAddCommand: Command = {
   example: "sandpiper device add thermo1 --mqtt",
   options: {
     ...DIR_OPTION,
-    module: { type: "string" },
-    mqtt: { type: "boolean" },
-    hours: { type: "string" },
+    module: { type: "string", description: "a module of it; without a device, one of the gateway's own" },
+    mqtt: { type: "boolean", description: "print what a plain MQTT client needs, too" },
+    hours: { type: "string", description: "how long the MQTT password is good (24)" },
   },
   async run({ values, positionals, env, json, out }) {
-    const moduleId = typeof values["module"] === "string" ? values["module"] : undefined;
+    const moduleId = stringOption(values, "module");
     const deviceId =
-      moduleId !== undefined && positionals.length === 0 ? undefined : onePositional(positionals, "device");
+      moduleId !== undefined && positionals.length === 0
+        ? undefined
+        : onlyPositional(positionals, "<device>", this.usage);
     const hours = wholeNumber(values, "hours", LOGIN_HOURS_MAX) ?? LOGIN_HOURS_DEFAULT;
     const { createManagementClient } = await import("../../host/index.ts");
     const client = createManagementClient(gatewayDir(values, env));
@@ -71,7 +75,7 @@ export const deviceListCommand: Command = {
   example: "sandpiper device list",
   options: DIR_OPTION,
   async run({ values, positionals, env, json, out }) {
-    noPositionals(positionals);
+    noPositionals(positionals, this.usage);
     const { createManagementClient } = await import("../../host/index.ts");
     const devices = await createManagementClient(gatewayDir(values, env)).devices();
     if (json) out(JSON.stringify(devices));
@@ -91,11 +95,11 @@ export const deviceRemoveCommand: Command = {
   summary: "remove a device: its keys are forgotten, its connection is closed",
   usage: "sandpiper device remove <device> [--module <name>] [--dir <folder>]",
   example: "sandpiper device remove thermo1",
-  options: { ...DIR_OPTION, module: { type: "string" } },
+  options: { ...DIR_OPTION, module: { type: "string", description: "this module of it only" } },
   async run({ values, positionals, env, json, out }) {
-    const deviceId = onePositional(positionals, "device");
-    const moduleId = typeof values["module"] === "string" ? values["module"] : undefined;
-    if (moduleId === "") throw new UsageError('--module "": no name');
+    const deviceId = onlyPositional(positionals, "<device>", this.usage);
+    const moduleId = stringOption(values, "module");
+    if (moduleId === "") throw new UsageError('option --module "": no name');
     const { createManagementClient } = await import("../../host/index.ts");
     await createManagementClient(gatewayDir(values, env)).removeDevice(deviceId, moduleId);
     const name = moduleId === undefined ? deviceId : `${deviceId}/${moduleId}`;

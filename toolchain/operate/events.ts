@@ -1,7 +1,8 @@
 /** `sandpiper events`: what reached `$upstream`, of a gateway that is its own cloud. */
 import type { EventPageView, ManagementClient } from "../../host/index.ts";
 import { noPositionals, wholeNumber } from "./arguments.ts";
-import { UsageError, type Command } from "./command.ts";
+import type { Command } from "../command.ts";
+import { UsageError } from "../errors.ts";
 import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
 import { formatEvent, toJsonEvent } from "./message-text.ts";
 
@@ -20,17 +21,17 @@ export const eventsCommand: Command = {
   example: "sandpiper events --follow",
   options: {
     ...DIR_OPTION,
-    follow: { type: "boolean", short: "f" },
-    tail: { type: "string", short: "n" },
-    from: { type: "string" },
-    body: { type: "string" },
+    follow: { type: "boolean", short: "f", description: "go on with what comes" },
+    tail: { type: "string", short: "n", description: "begin with the last this many (20)" },
+    from: { type: "string", description: "begin with this offset" },
+    body: { type: "string", description: "show this many characters of a body (200)" },
   },
   async run({ values, positionals, env, json, out, err }) {
-    noPositionals(positionals);
+    noPositionals(positionals, this.usage);
     const from = wholeNumber(values, "from", Number.MAX_SAFE_INTEGER);
     const tail = wholeNumber(values, "tail", Number.MAX_SAFE_INTEGER);
     if (from !== undefined && tail !== undefined)
-      throw new UsageError("--tail and --from: exclude each other");
+      throw new UsageError("options --tail and --from: exclude each other");
     const charactersMax = wholeNumber(values, "body", Number.MAX_SAFE_INTEGER) ?? BODY_CHARACTERS_DEFAULT;
     const { createManagementClient } = await import("../../host/index.ts");
     const client = createManagementClient(gatewayDir(values, env));

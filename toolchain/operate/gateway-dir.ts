@@ -3,7 +3,9 @@ import { resolve } from "node:path";
 
 export const GATEWAY_DIR_DEFAULT = ".sandpiper";
 
-export const DIR_OPTION = { dir: { type: "string" } } as const;
+export const DIR_OPTION = {
+  dir: { type: "string", description: `the gateway's folder (SANDPIPER_DIR, else ${GATEWAY_DIR_DEFAULT})` },
+} as const;
 
 export function gatewayDir(
   values: { readonly dir?: string | boolean | undefined },

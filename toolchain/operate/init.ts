@@ -1,5 +1,6 @@
 /** `sandpiper init`: makes a gateway folder. */
-import type { Command } from "./command.ts";
+import type { Command } from "../command.ts";
+import { noPositionals } from "./arguments.ts";
 import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
 
 export const initCommand: Command = {
@@ -8,8 +9,13 @@ export const initCommand: Command = {
   summary: "make a gateway: its folder, configuration and certificates",
   usage: "sandpiper init [--dir <folder>] [--id <gateway id>] [--hostname <name>]",
   example: "sandpiper init --id site-7 --hostname site-7.example.net",
-  options: { ...DIR_OPTION, id: { type: "string" }, hostname: { type: "string" } },
-  async run({ values, env, json, out }) {
+  options: {
+    ...DIR_OPTION,
+    id: { type: "string", description: "device id of the gateway (the host name's first label)" },
+    hostname: { type: "string", description: "name or address by which devices reach it (this machine's)" },
+  },
+  async run({ values, positionals, env, json, out }) {
+    noPositionals(positionals, this.usage);
     const { initGateway, readGatewayConfig } = await import("../../host/index.ts");
     const { id, hostname } = values;
     const paths = await initGateway(gatewayDir(values, env), {

@@ -1,7 +1,7 @@
 /** `sandpiper list`: what runs. */
 import type { ModuleStatus } from "../../host/index.ts";
 import { noPositionals } from "./arguments.ts";
-import type { Command } from "./command.ts";
+import type { Command } from "../command.ts";
 import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
 import { printable } from "./message-text.ts";
 import { formatTable, type Column } from "./table.ts";
@@ -22,7 +22,7 @@ export const listCommand: Command = {
   example: "sandpiper list",
   options: DIR_OPTION,
   async run({ values, positionals, env, json, out }) {
-    noPositionals(positionals);
+    noPositionals(positionals, this.usage);
     const { createManagementClient } = await import("../../host/index.ts");
     const modules = await createManagementClient(gatewayDir(values, env)).modules();
     if (json) out(JSON.stringify(modules));

@@ -1,6 +1,7 @@
 /** `sandpiper logs`: what a module wrote, and what happened to it. */
-import { onePositional, wholeNumber } from "./arguments.ts";
-import type { Command } from "./command.ts";
+import { onlyPositional } from "../develop/arguments.ts";
+import { wholeNumber } from "./arguments.ts";
+import type { Command } from "../command.ts";
 import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
 
 /** As the management API bounds it. */
@@ -14,11 +15,11 @@ export const logsCommand: Command = {
   example: "sandpiper logs threshold-filter --follow",
   options: {
     ...DIR_OPTION,
-    lines: { type: "string", short: "n" },
-    follow: { type: "boolean", short: "f" },
+    lines: { type: "string", short: "n", description: "the last this many lines (100)" },
+    follow: { type: "boolean", short: "f", description: "go on with what comes" },
   },
   async run({ values, positionals, env, json, out }) {
-    const module = onePositional(positionals, "module");
+    const module = onlyPositional(positionals, "<module>", this.usage);
     const lines = wholeNumber(values, "lines", LINES_MAX);
     const { createManagementClient } = await import("../../host/index.ts");
     const log = createManagementClient(gatewayDir(values, env)).logs(module, {

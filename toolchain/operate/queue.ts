@@ -1,7 +1,7 @@
 /** `sandpiper queue list`: what waits, and for whom. */
 import type { QueueView } from "../../host/index.ts";
 import { noPositionals } from "./arguments.ts";
-import type { Command } from "./command.ts";
+import type { Command } from "../command.ts";
 import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
 import { formatAge, formatBytes, formatTable, type Column } from "./table.ts";
 
@@ -26,7 +26,7 @@ export const queueListCommand: Command = {
   example: "sandpiper queue list",
   options: DIR_OPTION,
   async run({ values, positionals, env, json, out }) {
-    noPositionals(positionals);
+    noPositionals(positionals, this.usage);
     const { createManagementClient } = await import("../../host/index.ts");
     const queues = await createManagementClient(gatewayDir(values, env)).queues();
     if (json) out(JSON.stringify(queues));

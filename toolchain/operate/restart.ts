@@ -1,6 +1,6 @@
 /** `sandpiper restart`: starts a module anew, its count of restarts with it. */
-import { onePositional } from "./arguments.ts";
-import type { Command } from "./command.ts";
+import { onlyPositional } from "../develop/arguments.ts";
+import type { Command } from "../command.ts";
 import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
 
 export const restartCommand: Command = {
@@ -11,7 +11,7 @@ export const restartCommand: Command = {
   example: "sandpiper restart threshold-filter",
   options: DIR_OPTION,
   async run({ values, positionals, env, json, out }) {
-    const module = onePositional(positionals, "module");
+    const module = onlyPositional(positionals, "<module>", this.usage);
     const { createManagementClient } = await import("../../host/index.ts");
     await createManagementClient(gatewayDir(values, env)).restartModule(module);
     out(json ? JSON.stringify({ restarting: module }) : `restarting ${module}`);

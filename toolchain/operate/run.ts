@@ -1,7 +1,8 @@
 /** `sandpiper run`: the gateway itself, in the foreground, until it is told to stop. */
 import type { GatewayStarted } from "../../host/index.ts";
-import { oneOf } from "./arguments.ts";
-import type { Command } from "./command.ts";
+import { noPositionals, oneOf } from "./arguments.ts";
+import { packageVersion } from "../package-root.ts";
+import type { Command } from "../command.ts";
 import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
 import { untilStopped } from "./stop-signal.ts";
 
@@ -11,12 +12,16 @@ export const runCommand: Command = {
   summary: "run the gateway in the foreground; Ctrl-C drains and stops it",
   usage: "sandpiper run [--dir <folder>] [--log-level debug|info|warn|error]",
   example: "sandpiper run --dir /var/lib/sandpiper",
-  options: { ...DIR_OPTION, "log-level": { type: "string" } },
-  async run({ values, env, json, out, err }) {
+  options: {
+    ...DIR_OPTION,
+    "log-level": { type: "string", description: "debug, info (default), warn or error" },
+  },
+  async run({ values, positionals, env, json, out, err }) {
+    noPositionals(positionals, this.usage);
     const { createGateway, createLineLog, LOG_LEVELS } = await import("../../host/index.ts");
     const level = oneOf(values, "log-level", LOG_LEVELS) ?? "info";
     const log = createLineLog(err, { level, clock: Date.now });
-    const gateway = createGateway({ dir: gatewayDir(values, env), log, version: "0" }, {} as never);
+    const gateway = createGateway({ dir: gatewayDir(values, env), log, version: packageVersion() });
     return untilStopped({
       start: async () => {
         const started = await gateway.start();

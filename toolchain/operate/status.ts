@@ -1,7 +1,7 @@
 /** `sandpiper status`: the gateway itself, on one screen. */
 import type { GatewayStatus } from "../../host/index.ts";
 import { noPositionals } from "./arguments.ts";
-import type { Command } from "./command.ts";
+import type { Command } from "../command.ts";
 import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
 import { formatAge } from "./table.ts";
 
@@ -15,7 +15,7 @@ export const statusCommand: Command = {
   example: "sandpiper status",
   options: DIR_OPTION,
   async run({ values, positionals, env, json, out }) {
-    noPositionals(positionals);
+    noPositionals(positionals, this.usage);
     const { createManagementClient } = await import("../../host/index.ts");
     const status = await createManagementClient(gatewayDir(values, env)).status();
     out(json ? JSON.stringify(status) : formatStatus(status, Date.now()));

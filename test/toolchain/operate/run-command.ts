@@ -1,6 +1,6 @@
-/** Runs one command as the command line would, and gathers what it says. */
-import { parseArgs } from "node:util";
-import type { Command } from "../../../toolchain/operate/command.ts";
+/** Runs a command line as the shell would, and gathers what it says. */
+import { COMMANDS } from "../../../toolchain/commands.ts";
+import { main } from "../../../toolchain/main.ts";
 
 export interface Outcome {
   readonly code: number;
@@ -9,24 +9,16 @@ export interface Outcome {
 }
 
 export async function runCommand(
-  command: Command,
-  args: readonly string[],
+  argv: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Promise<Outcome> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    options: { ...command.options, json: { type: "boolean" } },
-    allowPositionals: true,
-  });
   const out: string[] = [];
   const err: string[] = [];
-  const code = await command.run({
-    values: values as Record<string, string | boolean | undefined>,
-    positionals,
-    json: values["json"] === true,
+  const terminal = {
     env,
-    out: (text) => void out.push(text),
-    err: (text) => void err.push(text),
-  });
+    out: (text: string) => void out.push(text),
+    err: (text: string) => void err.push(text),
+  };
+  const code = await main(argv, terminal, COMMANDS);
   return { code, out: out.join("\n"), err: err.join("\n") };
 }
