@@ -93,7 +93,8 @@ export function propertyLength(block: Block, at: number, end: number): number {
   if (at + PROPERTY.SIZE > end) return -1;
   const name = block.u16[(at + PROPERTY.NAME_LEN) >> 1]!;
   const value = block.u32[(at + PROPERTY.VALUE_LEN) >> 2]!;
-  if (value > end - at) return -1; // before it is added to anything: a sum near 2^32 would wrap
+  // A length near 2^32 would wrap in `align4` and come out small.
+  if (name + value > end - at) return -1;
   const length = align4(PROPERTY.SIZE + name + value);
   return at + length > end ? -1 : length;
 }

@@ -97,9 +97,9 @@ export class Engine implements Ingress {
     return this.#router.targets(path);
   }
 
-  /** Full by our own counter (J19): producers wait, consumers and results go on. */
+  /** Full by our own counter (J19), or as the disk has it: producers wait, consumers and results go on. */
   get isStoreFull(): boolean {
-    return this.#isStoreFull;
+    return this.#isStoreFull || !this.journal.admits;
   }
 
   /** The clocks that everything in this turn is stamped with. */

@@ -4,3 +4,6 @@
  */
 export * from "./face.ts";
 export { createHubThread, type HubThread } from "./client.ts";
+export { buildConnectionString } from "./identity/connection-string.ts";
+export { newKeys } from "./identity/keys.ts";
+export { createSasToken } from "./identity/sas.ts";

@@ -12,12 +12,15 @@ export interface Diagnostic {
   readonly hint?: string;
 }
 
+export type CompileErrorCode = "SP_COMPILE" | "SP_PROJECT" | "SP_COMPILER";
+
 /** SP_COMPILE: the source is at fault; `diagnostics` says where. SP_PROJECT, SP_COMPILER: what surrounds it. */
 export class CompileError extends SandpiperError {
+  declare readonly code: CompileErrorCode;
   readonly diagnostics: readonly Diagnostic[];
 
   constructor(
-    code: "SP_COMPILE" | "SP_PROJECT" | "SP_COMPILER",
+    code: CompileErrorCode,
     message: string,
     options: { diagnostics?: readonly Diagnostic[]; hint?: string; cause?: unknown } = {},
   ) {

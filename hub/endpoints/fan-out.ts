@@ -52,6 +52,7 @@ export function applyEffects(result: LinkResult, batch: SentBatch, sink: ResultS
     const [a, b, c] = [u32[payload >> 2]!, u32[(payload + 4) >> 2]!, u32[(payload + 8) >> 2]!];
     switch (kind) {
       case LINK_EFFECT.PASS_RUN:
+        sink.ingress.metrics.emitted += c;
         passRun(
           { block: batch.block, from: batch.from + a, to: batch.from + b, count: c },
           sink.output(port),
@@ -59,6 +60,7 @@ export function applyEffects(result: LinkResult, batch: SentBatch, sink: ResultS
         );
         break;
       case LINK_EFFECT.EMIT_RUN:
+        sink.ingress.metrics.emitted += a;
         emitRun(block, payload + 8, a, sink.output(port), sink);
         break;
       case EFFECT.KV_PUT:

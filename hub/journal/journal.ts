@@ -8,22 +8,23 @@
  */
 import { SandpiperError, type Block } from "../../abi/index.ts";
 import { Lane, type LoadSlab } from "./lane.ts";
+import { LingerTimer } from "./linger-timer.ts";
 import { PoweredClock, type Clock } from "./powered-clock.ts";
-import { initialLinger, nextLinger, sealDelay, type Linger } from "./sealing.ts";
+import { Room } from "./room.ts";
 import type { Position } from "./slab.ts";
 import type { Append, CursorMove, Group, LaneKey, Recovered, Store } from "./store.ts";
 import { Tables } from "./tables.ts";
 
 /** At this much not yet durable, sockets and workers get no turn (J5). */
 export const GATHERED_BYTES_MAX = 4 * 1024 * 1024;
-/** A module gets this long to answer before the linger ends. */
-const LINGER_END_MS = 1;
 /** Progress of a cursor alone is written at most this late: losing it only redelivers. */
 const LAZY_CURSOR_MS = 5_000;
 /** Powered time is written at least this often. */
 const IDLE_WRITE_MS = 10 * 60_000;
 const FULL_RETRY_MS_MIN = 100;
 const FULL_RETRY_MS_MAX = 5_000;
+/** How often a disk that was full is looked at again. */
+const ROOM_REVIEW_MS = 1_000;
 
 /** What, besides steps, deserves a group of its own: progress of cursors, or the powered clock. */
 type Also = "nothing" | "cursors" | "clock";
@@ -77,21 +78,20 @@ export class Journal {
     entriesElided: 0,
     flushMs: 0,
   };
-  state: JournalState = "ok";
+  state: JournalState;
 
   readonly #options: JournalOptions;
   readonly #lanes = new Map<string, Lane>();
   #dirtyLanes: Lane[] = [];
   #deletedLanes: LaneKey[] = [];
   #inFlight: InFlight | null = null;
-  #linger: Linger;
-  #lingerTimer: NodeJS.Timeout | null = null;
-  #isLingerEnding = false;
+  readonly #linger: LingerTimer;
   #graceTimer: NodeJS.Timeout | null = null;
   readonly #idleTimer: NodeJS.Timeout;
   #lazyTimer: NodeJS.Timeout | null = null;
+  readonly #room: Room;
+  #roomTimer: NodeJS.Timeout | null = null;
   #lastSeal = 0;
-  #lastStepAt = 0;
   #step = 1;
   #durableStep = 0;
   #waiters: { readonly step: number; readonly resolve: () => void }[] = [];
@@ -99,11 +99,17 @@ export class Journal {
   /** Opens the View from what the store holds. @throws {StoreError} SP_STORE_CORRUPT */
   constructor(options: JournalOptions) {
     this.#options = options;
-    this.#linger = initialLinger(options.lingerMs);
+    this.#linger = new LingerTimer(options.lingerMs, {
+      onEnding: options.onLingerEnding,
+      onEnd: () => this.#endLinger(),
+    });
     const recovered = options.store.load();
     this.powered = new PoweredClock(options.clock, recovered.poweredMs);
     this.tables.load(recovered.rows);
     this.#recoverLanes(recovered);
+    this.#room = new Room(options.store);
+    this.state = "ok";
+    if (this.#room.isShort) this.#becomeFull();
     this.#idleTimer = setInterval(() => this.#seal("clock"), IDLE_WRITE_MS).unref();
   }
 
@@ -167,7 +173,7 @@ export class Journal {
 
   /** A step without grace was taken: tables changed, a result was accepted. Returns its id. */
   step(): number {
-    this.#lastStepAt = this.#options.clock.monotonic();
+    this.#linger.stepped(this.#options.clock.monotonic());
     return ++this.#step;
   }
 
@@ -196,51 +202,31 @@ export class Journal {
   }
 
   get isCongested(): boolean {
-    return this.state !== "ok" || (this.#inFlight !== null && this.gatheredBytes > GATHERED_BYTES_MAX);
+    return this.state === "failed" || (this.#inFlight !== null && this.gatheredBytes > GATHERED_BYTES_MAX);
+  }
+
+  /** Whether the disk has room for what producers bring (J18). */
+  get admits(): boolean {
+    return this.#room.admits;
   }
 
   /** A turn has ended in which steps were taken: seal now, after the linger, or when the disk is free. */
   kick(): void {
     if (this.#inFlight !== null || this.state === "failed") return;
-    const now = this.#options.clock.monotonic();
-    if (this.#linger.ms > 0 && this.#waiters.length === 0) {
-      const delay = sealDelay(this.#linger, this.#gathered(), now - this.#lastSeal);
-      if (delay > 0) {
-        this.#lingerTimer ??= this.#startLinger(delay);
-        return;
-      }
-    }
-    this.#cancelLinger();
-    this.#seal("nothing");
+    const sinceLastSealMs = this.#options.clock.monotonic() - this.#lastSeal;
+    if (this.#waiters.length === 0 && this.#linger.holds(this.#gathered(), sinceLastSealMs)) return;
+    this.#linger.cancel();
+    this.#seal(this.#waiters.length > 0 ? "cursors" : "nothing");
   }
 
-  /** What gathers meanwhile can be handed over in one go when the end is near, instead of one by one. */
+  /** A linger runs, and its end is not near yet. */
   get isLingering(): boolean {
-    return this.#lingerTimer !== null && !this.#isLingerEnding;
-  }
-
-  #startLinger(delayMs: number): NodeJS.Timeout {
-    this.#isLingerEnding = delayMs <= LINGER_END_MS;
-    if (this.#isLingerEnding) return setTimeout(() => this.#endLinger(), delayMs);
-    return setTimeout(() => {
-      this.#isLingerEnding = true;
-      this.#lingerTimer = setTimeout(() => this.#endLinger(), LINGER_END_MS);
-      this.#options.onLingerEnding();
-    }, delayMs - LINGER_END_MS);
+    return this.#linger.isWaiting;
   }
 
   #endLinger(): void {
-    this.#lingerTimer = null;
-    if (this.#inFlight !== null) return;
-    const half = this.#options.clock.monotonic() - this.#linger.ms / 2;
-    this.#linger = nextLinger(this.#linger, this.#options.lingerMs, this.#lastStepAt >= half);
+    this.#linger.ended(this.#options.clock.monotonic());
     this.#seal("nothing");
-  }
-
-  #cancelLinger(): void {
-    if (this.#lingerTimer === null) return;
-    clearTimeout(this.#lingerTimer);
-    this.#lingerTimer = null;
   }
 
   #gathered(): { entries: number; bytes: number } {
@@ -255,7 +241,7 @@ export class Journal {
 
   /** Publishers took steps at `now`: what the grace and the linger measure from. */
   stepped(now: number): void {
-    this.#lastStepAt = now;
+    this.#linger.stepped(now);
     for (const lane of this.#dirtyLanes) lane.mark(now);
   }
 
@@ -266,7 +252,7 @@ export class Journal {
     if (inFlight === null) return;
     this.#inFlight = inFlight;
     this.#lastSeal = now;
-    this.#linger = nextLinger(this.#linger, this.#options.lingerMs, null);
+    this.#linger.sealed();
     this.counters.groups++;
     void this.#commit(inFlight, FULL_RETRY_MS_MIN);
   }
@@ -338,11 +324,8 @@ export class Journal {
       return this.#commitFailed(inFlight, error, retryMs);
     }
     this.counters.flushMs += this.#options.clock.monotonic() - begun;
-    if (this.state === "full") {
-      this.state = "ok";
-      this.#options.store.restoreReserve();
-    }
     this.#inFlight = null;
+    if (this.state === "full") this.#reviewRoom(true);
     if (this.#lazyTimer !== null && inFlight.group.cursors.length > 0) {
       clearTimeout(this.#lazyTimer);
       this.#lazyTimer = null;
@@ -357,12 +340,34 @@ export class Journal {
   #commitFailed(inFlight: InFlight, error: unknown, retryMs: number): void {
     if (!this.#options.store.isFull(error)) {
       this.state = "failed";
+      this.#stopReviewing();
       this.#options.onFailure(error instanceof Error ? error : new Error(String(error)));
       return;
     }
-    this.state = "full";
-    this.#options.store.freeReserve();
+    this.#room.ranOut();
+    this.#becomeFull();
     setTimeout(() => void this.#commit(inFlight, Math.min(FULL_RETRY_MS_MAX, retryMs * 2)), retryMs);
+  }
+
+  #becomeFull(): void {
+    this.state = "full";
+    this.#roomTimer ??= setInterval(() => {
+      this.#reviewRoom(false);
+      if (this.state === "ok") this.#options.onDurable();
+      else this.#seal("clock"); // what is settled makes room once it is committed
+    }, ROOM_REVIEW_MS).unref();
+  }
+
+  #reviewRoom(isCommit: boolean): void {
+    this.#room.review(isCommit);
+    if (this.#room.isShort) return;
+    this.state = "ok";
+    this.#stopReviewing();
+  }
+
+  #stopReviewing(): void {
+    if (this.#roomTimer !== null) clearInterval(this.#roomTimer);
+    this.#roomTimer = null;
   }
 
   #complete(lanes: readonly LaneProgress[], cursors?: readonly CursorMove[]): void {
@@ -410,7 +415,7 @@ export class Journal {
   /** Commits everything, then closes the store. Nothing may step any more. */
   async close(): Promise<void> {
     clearInterval(this.#idleTimer);
-    this.#cancelLinger();
+    this.#linger.cancel();
     while (this.state !== "failed") {
       for (const lane of this.#lanes.values()) {
         lane.deferrable = false;
@@ -420,6 +425,7 @@ export class Journal {
       if (this.#inFlight === null) break;
       await new Promise<void>((resolve) => this.#waiters.push({ step: this.#step, resolve }));
     }
+    this.#stopReviewing();
     for (const timer of [this.#graceTimer, this.#lazyTimer]) if (timer !== null) clearTimeout(timer);
     await this.#options.store.close();
   }

@@ -10,7 +10,7 @@
  * that opening a store never reads a body. All writes of a group are issued in one turn, which lmdb puts into
  * one transaction; with `overlappingSync: false` a write's promise resolves when that is flushed (J7).
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, statfsSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, rmSync, statfsSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { SandpiperError } from "../../abi/index.ts";
@@ -21,6 +21,8 @@ const FORMAT_VERSION = 1;
 const MAP_BYTES = process.arch === "arm" ? 1 << 30 : 64 * 2 ** 30;
 /** Zero-filled file that is freed when the disk is full, so that what must still be written fits (J19). */
 const RESERVE_BYTES = 8 * 1024 * 1024;
+/** A disk this small has no room for a reserve. */
+const SMALL_DISK_BYTES = 32 * 1024 * 1024;
 /** Less than this left on the disk means that a failed commit failed for want of room. */
 const FULL_BELOW_BYTES = 1024 * 1024;
 /** Powered time is written with a group, but not more often than this: it would cost each one a page. */
@@ -35,6 +37,7 @@ const RECORD_KEY_BYTES = 20;
 export class LmdbStore implements Store {
   readonly #dir: string;
   readonly #db: RootDatabase<Buffer, Buffer>;
+  readonly #reserveBytes: number;
   #poweredWritten = -Infinity;
   /** Records on disk per lane, in offset order; those before `head` are gone. */
   readonly #index = new Map<string, RecordIndex>();
@@ -58,7 +61,8 @@ export class LmdbStore implements Store {
         hint: "check that the folder is writable, and that no other gateway uses it",
       });
     }
-    this.restoreReserve();
+    const { blocks, bsize } = statfsSync(dir);
+    this.#reserveBytes = blocks * bsize < SMALL_DISK_BYTES ? 0 : RESERVE_BYTES;
   }
 
   load(): Recovered {
@@ -147,30 +151,38 @@ export class LmdbStore implements Store {
 
   /** lmdb reports a full disk and a broken one alike; the file system knows which it was. */
   isFull(): boolean {
+    return this.#diskFreeBytes() < FULL_BELOW_BYTES;
+  }
+
+  #diskFreeBytes(): number {
     const { bavail, bsize } = statfsSync(this.#dir);
-    return bavail * bsize < FULL_BELOW_BYTES;
+    return bavail * bsize;
   }
 
   freeReserve(): void {
+    rmSync(this.#reservePath, { force: true });
+  }
+
+  restoreReserve(): boolean {
+    if (this.#reserveBytes === 0) return this.#diskFreeBytes() >= 2 * FULL_BELOW_BYTES;
+    if (statSync(this.#reservePath, { throwIfNoEntry: false })?.size === this.#reserveBytes) return true;
+    if (this.#diskFreeBytes() < 2 * this.#reserveBytes) return false;
     try {
-      unlinkSync(this.#reservePath);
+      const file = openSync(this.#reservePath, "w", 0o600);
+      writeSync(file, Buffer.alloc(this.#reserveBytes));
+      fsyncSync(file);
+      closeSync(file);
+      return true;
     } catch {
-      // Freed before, or never there: nothing is held back either way.
+      this.freeReserve(); // somebody else took the room meanwhile
+      return false;
     }
   }
 
-  /** Best effort: a disk without room for the reserve is one that will soon be full, and handled as such. */
-  restoreReserve(): void {
-    try {
-      const { bavail, bsize } = statfsSync(this.#dir);
-      if (bavail * bsize < 4 * RESERVE_BYTES) return;
-      const file = openSync(this.#reservePath, "wx", 0o600);
-      writeSync(file, Buffer.alloc(RESERVE_BYTES));
-      fsyncSync(file);
-      closeSync(file);
-    } catch {
-      // It exists already, or cannot be made.
-    }
+  get liveBytes(): number {
+    let bytes = 0;
+    for (const index of this.#index.values()) bytes += index.bytes;
+    return bytes;
   }
 
   get #reservePath(): string {
@@ -201,13 +213,16 @@ export class LmdbStore implements Store {
 class RecordIndex {
   #records: RecordRange[];
   #head = 0;
+  bytes = 0;
 
   constructor(records: RecordRange[]) {
     this.#records = records;
+    for (const record of records) this.bytes += record.bytes;
   }
 
   push(record: RecordRange): void {
     this.#records.push(record);
+    this.bytes += record.bytes;
   }
 
   endingBy(offset: number): RecordRange[] {
@@ -221,7 +236,7 @@ class RecordIndex {
   }
 
   drop(count: number): void {
-    this.#head += count;
+    for (let i = 0; i < count; i++) this.bytes -= this.#records[this.#head++]!.bytes;
     if (this.#head < 1024 && this.#head < this.#records.length) return;
     this.#records = this.#records.slice(this.#head);
     this.#head = 0;
@@ -243,13 +258,16 @@ class RecordIndex {
 }
 
 /**
- * Waits for all writes of one transaction. When it fails, every one of them rejects; each rejection is taken
- * here, so that none is left to end the process (J15).
+ * Waits for all writes of one transaction. When it fails, every one of them rejects, and so does the promise
+ * by which lmdb says why; each rejection is taken here, so that none is left to end the thread (J15).
  */
 async function settleAll(writes: readonly Promise<boolean>[]): Promise<void> {
   const outcomes = await Promise.allSettled(writes);
   const failed = outcomes.find((outcome) => outcome.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
+  if (failed === undefined) return;
+  const reason = failed.reason as Error & { readonly commitError?: Promise<never> };
+  await reason.commitError; // rejects with the cause
+  throw reason;
 }
 
 const nameOf = (key: LaneKey): string => `${key.queue}/${key.priority}`;

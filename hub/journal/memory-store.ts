@@ -69,7 +69,14 @@ export class MemoryStore implements Store {
     return false;
   }
   freeReserve(): void {}
-  restoreReserve(): void {}
+  restoreReserve(): boolean {
+    return true;
+  }
+  get liveBytes(): number {
+    let bytes = 0;
+    for (const { records } of this.#lanes.values()) for (const record of records) bytes += record.bytes;
+    return bytes;
+  }
 
   read(lane: LaneKey, record: RecordRange): Uint8Array {
     const found = this.#lane(lane).records.find((r) => r.first === record.first);

@@ -63,7 +63,10 @@ export interface Store {
   isFull(error: unknown): boolean;
   /** Frees the reserve, so that the retried group fits (J19). */
   freeReserve(): void;
-  restoreReserve(): void;
+  /** Takes the reserve, unless it is there. `false`: the disk has no room for it and for producers. */
+  restoreReserve(): boolean;
+  /** Bytes of the records that are committed and not deleted. */
+  readonly liveBytes: number;
   /** One record's bytes: a copy. */
   read(lane: LaneKey, record: RecordRange): Uint8Array;
   /** Records of a lane in `[from, to)`, in order. */

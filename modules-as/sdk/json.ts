@@ -20,7 +20,8 @@ import {
   skipValue,
   unescaped,
 } from "./json-scan";
-import { Place, getU8, isText, move, placeOfArray, scratch, setU8, takeArray, takeText } from "./memory";
+import { Place, getU8, isText, move, placeOfArray, putText, scratch, setU8 } from "./memory";
+import { takeArray, takeText, utf8Length } from "./memory";
 import { readNumber } from "./number";
 
 /** One value of a JSON text. Good for as long as it is held. */
@@ -44,6 +45,14 @@ export class Json {
       return null;
     }
     return new Json(bytes, skipSpace(start));
+  }
+
+  /** The value of a text, or null when it is not JSON. */
+  static fromText(text: string): Json | null {
+    const length = utf8Length(text);
+    const place = scratch(length);
+    putText(place, text);
+    return Json.parse(place, length);
   }
 
   get isObject(): bool {

@@ -43,6 +43,15 @@ export namespace kv {
     return length < 0 ? null : takeBytes(scratch(VALUE) + VALUE, length);
   }
 
+  /**
+   * Copies a value into `bytes`, and allocates nothing. Returns the value's length, or -1 when there is none; when
+   * it is longer than `bytes`, nothing is copied.
+   */
+  export function readBytes(key: string, bytes: Uint8Array): i32 {
+    const length = putKey(key, 0);
+    return host.kv_get(scratch(VALUE), length, placeOf(bytes), bytes.byteLength);
+  }
+
   export function putBytes(key: string, value: Uint8Array): void {
     check(key, value.byteLength);
     const length = putKey(key, 0);
@@ -85,8 +94,9 @@ export namespace kv {
   /** The first key behind `after` that begins with `prefix`, in the order of their bytes; null at the end. */
   export function next(prefix: string, after: string): string | null {
     const place = scratch(3 * KV_KEY_BYTES_MAX);
-    const prefixLength = putKey(prefix, 2 * KV_KEY_BYTES_MAX);
-    if (utf8Length(after) > KV_KEY_BYTES_MAX) return null;
+    const isTooLong = utf8Length(prefix) > KV_KEY_BYTES_MAX || utf8Length(after) > KV_KEY_BYTES_MAX;
+    if (isTooLong) throw new Error("kv: prefix or key longer than 512 bytes");
+    const prefixLength = putText(place, prefix);
     const afterLength = putText(place + KV_KEY_BYTES_MAX, after);
     const found = place + 2 * KV_KEY_BYTES_MAX;
     const length = host.kv_scan(
@@ -103,6 +113,7 @@ export namespace kv {
 
 /** Puts the key at the front of scratch space, with room for a value behind it. */
 function putKey(key: string, valueBytes: u32): u32 {
+  if (key.length == 0) throw new Error("kv: a key of no length");
   if (utf8Length(key) > KV_KEY_BYTES_MAX) {
     throw new Error(`kv: key "${key.substring(0, 40)}..." is longer than 512 bytes`);
   }

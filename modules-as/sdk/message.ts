@@ -19,12 +19,15 @@ export class Message {
   private entry: Place = 0;
   private frame: Place = 0;
   private index: u32 = 0;
+  /** The body as JSON, once it was asked for. */
+  private parsed: Json | null = null;
 
   /** For the dispatch alone: the message is now record `index` of the batch, at `entry`. */
   moveTo(entry: Place, index: u32): void {
     this.entry = entry;
     this.frame = entry + getU16(entry + ENTRY.HEADER);
     this.index = index;
+    this.parsed = null;
   }
 
   /** Who sent it: `device`, or `device/module`. */
@@ -89,7 +92,8 @@ export class Message {
   }
   /** The body as JSON, or null when it is something else. */
   tryJson(): Json | null {
-    return Json.parse(this.bodyStart, this.bodyLength);
+    if (this.parsed === null) this.parsed = Json.parse(this.bodyStart, this.bodyLength);
+    return this.parsed;
   }
 
   /** Sends the message on as it is. It is not copied, not even by the host. */
@@ -105,8 +109,8 @@ export class Message {
   }
 
   /**
-   * Gives the message up, without a trap: it goes to the dead letters with this reason. Return after it:
-   * a message that is rejected sends nothing else.
+   * Gives the message up, without a trap: it goes to the dead letters with this reason. What the handler sent
+   * or stored stays sent and stored, so reject first, and return.
    */
   reject(reason: string): void {
     const text = reason.length > REASON_LENGTH_MAX ? reason.substring(0, REASON_LENGTH_MAX) : reason;

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { Block, ENTRY_FLAG, PROPERTY, PROPERTY_ID, PROPERTY_TYPE, VERDICT, align4 } from "../../abi/index.ts";
+import { readVector } from "../abi/hex-file.ts";
 import { compileModule } from "../../toolchain/compile/compile.ts";
 import { Probe } from "./probe.ts";
 import { GuestAbort, TestGuest, encodeBatch, type TestMessage } from "./test-guest.ts";
@@ -248,8 +249,9 @@ describe("the key-value store", () => {
   test.for([
     ["fill big 65537", 'value of "big" has 65537 bytes, more than 65536'],
     ["fill big 5000", 'no room for "big": the quota of the module is used up'],
+    ["has ", "a key of no length"],
     [`put ${"k".repeat(513)} x`, "is longer than 512 bytes"],
-  ])("traps with a reason where a limit is broken: %s", ([text, reason]) => {
+  ])("traps with a reason where a limit is broken: %.30s", ([text, reason]) => {
     const guest = probe.guest({ kvBytesMax: 1000 });
     expect(() => ask(guest, text!)).toThrow(GuestAbort);
     expect(() => ask(guest, text!)).toThrow(reason!);
@@ -260,6 +262,22 @@ describe("the key-value store", () => {
     ask(guest, "put n word");
     expect(() => ask(guest, "count n")).toThrow('value of "n" is not a number (4 bytes)');
   });
+});
+
+test("the SDK answers the golden batch with the golden result, byte by byte", async () => {
+  const { wasm } = await compileModule({
+    source: `import { Message, emitText } from "@sandpiper/module";
+      @input("a") export function onA(message: Message): void { message.forward("first"); }
+      @input("b") export function onB(message: Message): void { message.reject("not for us"); }
+      @every(1000) export function tick(): void { emitText("second", "tick").property("level", "high"); }`,
+    release: false,
+  });
+  const guest = new TestGuest(wasm);
+  const expected = readVector("result");
+  const at = guest.send(readVector("batch"));
+  expect(Buffer.from(guest.exports.memory.buffer, at, expected.length).toString("hex")).toBe(
+    expected.toString("hex"),
+  );
 });
 
 describe("host services", () => {
@@ -279,6 +297,10 @@ describe("host services", () => {
     expect(read({ n: 2.5, s: "text", b: true })).toBe("2.5texttrue");
     expect(read({ n: "2", s: 1, b: null })).toBe("1.0dfalse");
     expect(read(null)).toBe("1.0dfalse");
+  });
+
+  test("reads JSON that is not a message's", () => {
+    expect(probe.guest().run([misc("fromText")])[0]!.text).toBe('{"a":[1,"ü"]}true');
   });
 
   test("gives time and randomness from the host", () => {

@@ -70,7 +70,7 @@ export class GuestAbort extends Error {}
 
 type Exports = Readonly<{
   memory: WebAssembly.Memory;
-  _initialize(): void;
+  _initialize?(): void;
   sp_init(at: number, length: number): number;
   sp_mailbox(capacity: number): number;
   sp_batch(at: number, length: number): number;
@@ -97,7 +97,7 @@ export class TestGuest {
       },
       sandpiper_v1: this.#functions(),
     }).exports as unknown as Exports;
-    this.exports._initialize();
+    this.exports._initialize?.();
     this.#init(options.config ?? {});
   }
 

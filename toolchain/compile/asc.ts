@@ -77,3 +77,39 @@ export async function loadCompiler(): Promise<Asc> {
     });
   }
 }
+
+/** The compiler crashed, as opposed to refused. */
+export class CompilerCrash extends Error {}
+
+/** Compilations that run, and what they replaced. */
+let running = 0;
+let restore: () => void = () => {};
+
+/**
+ * Runs the compiler, which prints a page and ends the whole process when it crashes. Here that is an error of
+ * ours: a process that compiles may be serving somebody else.
+ *
+ * @throws {CompilerCrash} with the compiler's words.
+ */
+export async function withoutExit<T>(run: () => Promise<T>): Promise<T> {
+  if (running++ === 0) restore = replaceExit();
+  try {
+    return await run();
+  } finally {
+    if (--running === 0) restore();
+  }
+}
+
+function replaceExit(): () => void {
+  const exit = Reflect.get(process, "exit") as typeof process.exit;
+  const error = Reflect.get(console, "error") as typeof console.error;
+  let words = "";
+  console.error = (...parts: unknown[]) => void (words += `${parts.map(String).join(" ")}\n`);
+  process.exit = () => {
+    throw new CompilerCrash(words);
+  };
+  return () => {
+    process.exit = exit;
+    console.error = error;
+  };
+}

@@ -13,7 +13,14 @@ import {
 import { capabilitiesOf, readArtifact } from "../artifact.ts";
 import { ArtifactError, CompileError, type Diagnostic } from "../errors.ts";
 import { packageVersion } from "../package-root.ts";
-import { loadCompiler, type Asc, type AscDiagnostic } from "./asc.ts";
+import {
+  CompilerCrash,
+  loadCompiler,
+  withoutExit,
+  type Asc,
+  type AscDiagnostic,
+  type AscHost,
+} from "./asc.ts";
 import { moduleName, moduleVersion, readProject, type Project } from "./project.ts";
 import { positionOf, type ScannedModule } from "./scan.ts";
 import { SourceFiles } from "./source-files.ts";
@@ -46,7 +53,7 @@ export interface CompiledModule {
 export async function compileModule(options: CompileOptions): Promise<CompiledModule> {
   const project = await projectOf(options);
   const files = new SourceFiles(
-    path.resolve(options.projectDir ?? "/module"),
+    options.projectDir === undefined ? null : path.resolve(options.projectDir),
     new Map(options.source === undefined ? [] : [[project.entry, options.source]]),
   );
   const asc = await loadCompiler();
@@ -54,7 +61,7 @@ export async function compileModule(options: CompileOptions): Promise<CompiledMo
   const manifest = manifestOf(project, built.scanned, built.wasm, asc);
   const bytes = Buffer.from(JSON.stringify(manifest), "utf8");
   const wasm = appendCustomSection(built.wasm, MANIFEST_SECTION, bytes);
-  await check(wasm, project);
+  await check(wasm);
   return { wasm, sourceMap: built.sourceMap, manifest, diagnostics: built.warnings };
 }
 
@@ -96,13 +103,12 @@ async function build(
   const transform = new SandpiperTransform(asc);
   const written = new Map<string, Uint8Array | string>();
   const found: AscDiagnostic[] = [];
-  let words = "";
-  const { error } = await asc.main(compilerArguments(project, options), {
+  const error = await runCompiler(asc, compilerArguments(project, options), {
     readFile: (name) => files.read(name),
     writeFile: (name, contents) => void written.set(name, contents),
     listFiles: () => null,
     stdout: { write: () => {} },
-    stderr: { write: (text) => void (words += text) },
+    stderr: { write: () => {} },
     reportDiagnostic: (diagnostic) => void found.push(diagnostic),
     transforms: [transform],
   });
@@ -120,10 +126,7 @@ async function build(
     typeof map !== "string" ||
     transform.scanned === null
   ) {
-    throw new CompileError("SP_COMPILER", "the compiler failed without a diagnostic", {
-      cause: error ?? words,
-      hint: (words || error?.message || "no output").trim().split("\n").slice(0, 3).join(" "),
-    });
+    throw new CompileError("SP_COMPILER", "the compiler failed without a diagnostic", { cause: error });
   }
   return {
     wasm: withoutCustomSection(wasm, "sourceMappingURL"),
@@ -133,13 +136,28 @@ async function build(
   };
 }
 
+/** What the compiler failed of, if it did. */
+async function runCompiler(asc: Asc, argv: readonly string[], host: AscHost): Promise<Error | null> {
+  try {
+    return (await withoutExit(() => asc.main(argv, host))).error;
+  } catch (cause) {
+    if (!(cause instanceof CompilerCrash)) throw cause;
+    throw new CompileError("SP_COMPILER", "the AssemblyScript compiler crashed", {
+      cause,
+      hint: "leave out what was changed last, part by part; SANDPIPER_DEBUG=1 shows the compiler's own words",
+    });
+  }
+}
+
 const OUT_FILE = "module.wasm";
 
-function compilerArguments(project: Project, { release = true }: CompileOptions): string[] {
+function compilerArguments(project: Project, { release = true, projectDir }: CompileOptions): string[] {
   // Names stay in: they move no code, and a stack without names helps nobody.
   const level = release ? ["--optimizeLevel=3", "--shrinkLevel=0"] : ["--optimizeLevel=0", "--shrinkLevel=0"];
   return [
     project.entry,
+    // Where packages are looked for; names of files stay relative to it.
+    ...(projectDir === undefined ? [] : [`--baseDir=${path.resolve(projectDir)}`]),
     "--runtime=incremental",
     "--exportStart=_initialize",
     `--outFile=${OUT_FILE}`,
@@ -178,10 +196,9 @@ function toDiagnostic(row: AscDiagnostic, files: SourceFiles): Diagnostic {
 const plain = (message: string): string =>
   (/^[A-Z][a-z]/.test(message) ? message[0]!.toLowerCase() + message.slice(1) : message).replace(/\.$/, "");
 
-function compileError(errors: readonly Diagnostic[]): CompileError {
-  const [first, ...others] = errors;
-  const message = others.length === 0 ? first!.message : `${errors.length} errors`;
-  return new CompileError("SP_COMPILE", `module does not compile: ${message}`, { diagnostics: errors });
+function compileError(diagnostics: readonly Diagnostic[]): CompileError {
+  const count = diagnostics.length === 1 ? "" : `: ${diagnostics.length} errors`;
+  return new CompileError("SP_COMPILE", `module does not compile${count}`, { diagnostics });
 }
 
 function manifestOf(project: Project, scanned: ScannedModule, wasm: Uint8Array, asc: Asc): ModuleManifest {
@@ -203,17 +220,14 @@ function manifestOf(project: Project, scanned: ScannedModule, wasm: Uint8Array, 
 }
 
 /** What a gateway would refuse is the author's to mend, and so a compile error. */
-async function check(wasm: Uint8Array, project: Project): Promise<void> {
+async function check(wasm: Uint8Array): Promise<void> {
   try {
     await readArtifact(wasm);
   } catch (cause) {
     if (!(cause instanceof ArtifactError)) throw cause;
     const { message, hint } = cause;
-    const place = { severity: "error", file: project.entry, line: 1, column: 1 } as const;
-    const diagnostic: Diagnostic = { ...place, message, ...(hint === undefined ? {} : { hint }) };
-    throw new CompileError("SP_COMPILE", `module does not link: ${message}`, {
+    throw new CompileError("SP_COMPILE", `module does not link: ${message.replace(/^artifact: /, "")}`, {
       cause,
-      diagnostics: [diagnostic],
       ...(hint === undefined ? {} : { hint }),
     });
   }

@@ -14,11 +14,11 @@ const SDK_FILE = new RegExp(`(?:^|/)node_modules/${SDK_PACKAGE}/([\\w.-]+)$`);
 export class SourceFiles {
   /** Text of each file that was read, by the path that diagnostics use. */
   readonly texts = new Map<string, string>();
-  readonly #folder: string;
+  readonly #folder: string | null;
   readonly #memory: ReadonlyMap<string, string>;
 
-  /** Files in `memory` come before those in `folder`. */
-  constructor(folder: string, memory: ReadonlyMap<string, string>) {
+  /** Files in `memory` come before those in `folder`; without a folder there are no others but the SDK's. */
+  constructor(folder: string | null, memory: ReadonlyMap<string, string>) {
     this.#folder = folder;
     this.#memory = memory;
   }
@@ -28,13 +28,15 @@ export class SourceFiles {
     const file = name.replaceAll("\\", "/");
     if (file === "asconfig.json") return null; // Read by project.ts, with fewer liberties.
     const sdkFile = SDK_FILE.exec(file)?.[1];
-    const text = this.#memory.get(file) ?? (await readIfThere(this.#placeOf(file, sdkFile)));
+    const place = this.#placeOf(file, sdkFile);
+    const text = this.#memory.get(file) ?? (place === null ? null : await readIfThere(place));
     if (text !== null) this.texts.set(this.#diagnosticPath(file, sdkFile), text);
     return text;
   }
 
-  #placeOf(file: string, sdkFile: string | undefined): string {
-    return sdkFile === undefined ? path.resolve(this.#folder, file) : path.join(SDK_DIR, sdkFile);
+  #placeOf(file: string, sdkFile: string | undefined): string | null {
+    if (sdkFile !== undefined) return path.join(SDK_DIR, sdkFile);
+    return this.#folder === null ? null : path.resolve(this.#folder, file);
   }
 
   #diagnosticPath(file: string, sdkFile: string | undefined): string {

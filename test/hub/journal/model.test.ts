@@ -111,6 +111,9 @@ function gated(store: Store): { store: Store; hold: (gate: (group: Group) => Pro
     isFull: (error) => store.isFull(error),
     freeReserve: () => store.freeReserve(),
     restoreReserve: () => store.restoreReserve(),
+    get liveBytes() {
+      return store.liveBytes;
+    },
     read: (lane, record) => store.read(lane, record),
     records: (lane, from, to) => store.records(lane, from, to),
     close: () => Promise.resolve(),

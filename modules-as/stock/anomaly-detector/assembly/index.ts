@@ -9,8 +9,8 @@
  * Configuration: `window`, readings that count (288, a day of one each five minutes); `warmUp` (the window);
  * `k`, how many standard deviations are far (3).
  *
- * Everything lies in the key-value store, under `window/<source>` (f64, oldest first) and `count/<source>`,
- * and nothing in globals: the next batch may be another instance's.
+ * Everything lies in the key-value store, under `window/<source>` (f64, oldest first) and `count/<source>`, and
+ * nothing in globals: the next batch may be another instance's.
  */
 import { JsonObject, Message, config, emitJson, kv } from "@sandpiper/module";
 
@@ -18,10 +18,13 @@ import { JsonObject, Message, config, emitJson, kv } from "@sandpiper/module";
 const WINDOW_MAX: i32 = 8192;
 const READING_BYTES: i32 = 8;
 
+/** Workspace for the window of one reading. */
+const recent = new Float64Array(WINDOW_MAX);
+const recentBytes = Uint8Array.wrap(recent.buffer);
+
 @input("readings")
 export function onReading(message: Message): void {
-  const reading = message.json();
-  const value = reading.number("value");
+  const value = message.json().number("value");
   if (!isFinite(value)) {
     message.reject('reading: "value" is not a number');
     return;
@@ -32,13 +35,23 @@ export function onReading(message: Message): void {
 
   const windowMax = min(max(<i32>config.number("window", 288), 2), WINDOW_MAX);
   const windowKey = "window/" + source;
-  const recent = lastOf(kv.getBytes(windowKey), windowMax);
-  if (recent.length >= <i32>config.number("warmUp", windowMax)) judge(message, value, recent);
-  kv.putBytes(windowKey, appended(recent, value, windowMax));
+  let count = max(kv.readBytes(windowKey, recentBytes), 0) / READING_BYTES;
+  // It was longer if the configuration had more then.
+  if (count > windowMax) count = keepNewest(count, windowMax);
+  if (count >= <i32>config.number("warmUp", windowMax)) judge(message, value, count);
+
+  if (count == windowMax) count = keepNewest(count, windowMax - 1);
+  recent[count++] = value;
+  kv.putBytes(windowKey, recentBytes.subarray(0, count * READING_BYTES));
 }
 
-function judge(message: Message, value: f64, recent: Float64Array): void {
-  const count = recent.length;
+function keepNewest(count: i32, most: i32): i32 {
+  recent.copyWithin(0, count - most, count);
+  return most;
+}
+
+/** Judges a reading against the `count` before it. */
+function judge(message: Message, value: f64, count: i32): void {
   let sum: f64 = 0;
   for (let i = 0; i < count; i++) sum += unchecked(recent[i]);
   const mean = sum / count;
@@ -60,19 +73,4 @@ function judge(message: Message, value: f64, recent: Float64Array): void {
   const emission = emitJson("alerts", alert).property("alert", "anomaly");
   const messageId = message.messageId;
   if (messageId !== null) emission.correlationId(messageId);
-}
-
-/** The newest `most` readings of a stored window: it was longer if the configuration had more then. */
-function lastOf(stored: Uint8Array | null, most: i32): Float64Array {
-  if (stored === null) return new Float64Array(0);
-  const all = Float64Array.wrap(stored.buffer, stored.byteOffset, stored.byteLength / READING_BYTES);
-  return all.length > most ? all.subarray(all.length - most) : all;
-}
-
-function appended(recent: Float64Array, value: f64, most: i32): Uint8Array {
-  const kept = recent.length < most ? recent : recent.subarray(1);
-  const next = new Float64Array(kept.length + 1);
-  next.set(kept);
-  next[kept.length] = value;
-  return Uint8Array.wrap(next.buffer);
 }

@@ -1,0 +1,193 @@
+/**
+ * `gateway.json`: what one gateway is and where it listens. The schema below is the only list of keys and
+ * defaults; docs/configuration.md says them in words, and a test holds the two together. Unknown keys are
+ * errors, because a misspelt limit that is silently ignored is found by the outage it should have prevented.
+ */
+import { readFile } from "node:fs/promises";
+import { hostname as osHostname } from "node:os";
+import type { ErrorObject } from "ajv";
+import { STORE_DEFAULTS, type StoreConfig } from "../hub/index.ts";
+import { HEALTH_DEFAULTS, type HealthSettings } from "./agent/health.ts";
+import { ConfigError } from "./errors.ts";
+import { parseJsonText } from "./json-text.ts";
+import { LOG_FILE_DEFAULTS, type LogFileSettings } from "./supervisor/log-file.ts";
+import { RESTART_DEFAULTS, type RestartSettings } from "./supervisor/restart-policy.ts";
+
+export interface ListenerSettings {
+  readonly protocol: "mqtt" | "mqtts";
+  readonly host: string;
+  readonly port: number;
+  readonly portsToTry: number;
+  /** For `mqtts`: PEM files, relative to the gateway folder. Absent = those that `init` made. */
+  readonly tls?: { readonly key: string; readonly cert: string };
+}
+
+export interface GatewayConfig {
+  readonly gatewayId: string;
+  /** Name by which devices reach this gateway: in its certificate and in connection strings. */
+  readonly hostname: string;
+  readonly listeners: readonly ListenerSettings[];
+  readonly store: StoreConfig;
+  readonly modules: {
+    readonly restart: Pick<RestartSettings, "backoffMs" | "backoffMsMax" | "restartsMax" | "steadyMs">;
+    readonly health: HealthSettings;
+    readonly log: Pick<LogFileSettings, "fileBytesMax" | "filesMax">;
+  };
+  readonly management: { readonly bodyBytesMax: number };
+}
+
+/** Ports a listener has unless told: plain MQTT stays on the machine itself, TLS is for the network. */
+export const LISTENER_DEFAULTS = {
+  mqtt: { host: "127.0.0.1", port: 1883 },
+  mqtts: { host: "0.0.0.0", port: 8883 },
+} as const;
+
+const LISTENERS_MAX = 8;
+const CONFIG_FILE_BYTES_MAX = 64 * 1024;
+const MIB = 1024 * 1024;
+
+/** An IoT Hub id without what means something in a topic, a URL or a connection string. */
+export const ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._:@=,!()*'-]{0,127}$";
+const HOSTNAME_PATTERN = "^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$";
+
+/** A part of the file that may be left out, as may every key in it. */
+const section = <Properties extends object>(properties: Properties) =>
+  ({ type: "object", additionalProperties: false, default: {}, properties }) as const;
+
+const path = { type: "string", minLength: 1, maxLength: 4096 } as const;
+
+/** JSON Schema (draft 7). `description` and `default` are what docs/configuration.md must say. */
+export const GATEWAY_CONFIG_SCHEMA = {
+  $id: "sandpiper/gateway-config",
+  type: "object",
+  additionalProperties: false,
+  required: ["gatewayId"],
+  properties: {
+    gatewayId: { type: "string", pattern: ID_PATTERN },
+    hostname: { type: "string", pattern: HOSTNAME_PATTERN },
+    listeners: {
+      type: "array",
+      maxItems: LISTENERS_MAX,
+      default: [{ protocol: "mqtt" }, { protocol: "mqtts" }],
+      items: {
+        type: "object",
+        additionalProperties: false,
+        required: ["protocol"],
+        properties: {
+          protocol: { enum: ["mqtt", "mqtts"] },
+          host: { type: "string", minLength: 1, maxLength: 253 },
+          port: { type: "integer", minimum: 0, maximum: 65535 },
+          portsToTry: { type: "integer", minimum: 0, maximum: 100, default: 0 },
+          tls: {
+            type: "object",
+            additionalProperties: false,
+            required: ["key", "cert"],
+            properties: { key: path, cert: path },
+          },
+        },
+      },
+    },
+    store: section({
+      backend: { enum: ["lmdb", "none"], default: STORE_DEFAULTS.backend },
+      bytesMax: { type: "integer", minimum: 16 * MIB, default: STORE_DEFAULTS.bytesMax },
+      lingerMs: { type: "integer", minimum: 0, maximum: 1000, default: STORE_DEFAULTS.lingerMs },
+      graceMs: { type: "integer", minimum: 0, maximum: 1000, default: STORE_DEFAULTS.graceMs },
+    }),
+    modules: section({
+      restart: section({
+        backoffMs: { type: "integer", minimum: 100, default: RESTART_DEFAULTS.backoffMs },
+        backoffMsMax: { type: "integer", minimum: 100, default: RESTART_DEFAULTS.backoffMsMax },
+        restartsMax: { type: "integer", minimum: 0, default: RESTART_DEFAULTS.restartsMax },
+        steadyMs: { type: "integer", minimum: 0, default: RESTART_DEFAULTS.steadyMs },
+      }),
+      health: section({
+        healthyForMs: { type: "integer", minimum: 0, default: HEALTH_DEFAULTS.healthyForMs },
+        healthyWithinMs: { type: "integer", minimum: 0, default: HEALTH_DEFAULTS.healthyWithinMs },
+      }),
+      log: section({
+        fileBytesMax: { type: "integer", minimum: 64 * 1024, default: LOG_FILE_DEFAULTS.fileBytesMax },
+        filesMax: { type: "integer", minimum: 1, maximum: 100, default: LOG_FILE_DEFAULTS.filesMax },
+      }),
+    }),
+    management: section({
+      bodyBytesMax: { type: "integer", minimum: 64 * 1024, maximum: 64 * MIB, default: 4 * MIB },
+    }),
+  },
+} as const;
+
+/** @throws {ConfigError} SP_CONFIG_MISSING, SP_CONFIG_INVALID @throws {JsonSyntaxError} */
+export async function readGatewayConfig(file: string): Promise<GatewayConfig> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError("SP_CONFIG_MISSING", `gateway configuration "${file}": ${reason}`, {
+      hint: "make a gateway here with: sandpiper init, or name its folder with --dir or SANDPIPER_DIR",
+      details: { file },
+      cause,
+    });
+  }
+  return decodeGatewayConfig(text, file);
+}
+
+/** `file` is what error messages call the text. @throws {ConfigError} @throws {JsonSyntaxError} */
+export async function decodeGatewayConfig(text: string, file: string): Promise<GatewayConfig> {
+  if (text.length > CONFIG_FILE_BYTES_MAX) {
+    throw invalid(file, `${text.length} characters, more than ${CONFIG_FILE_BYTES_MAX}`);
+  }
+  const value = parseJsonText(text, file);
+  // Loaded here and not above: the commands that only talk to a running gateway never decode one.
+  const { Ajv } = await import("ajv");
+  const validate = new Ajv({ useDefaults: true, allErrors: false, verbose: true }).compile<
+    Omit<GatewayConfig, "hostname" | "listeners"> & {
+      hostname?: string;
+      listeners: readonly (Partial<ListenerSettings> & Pick<ListenerSettings, "protocol" | "portsToTry">)[];
+    }
+  >(GATEWAY_CONFIG_SCHEMA);
+  if (!validate(value)) throw describe(validate.errors![0]!, file);
+  for (const [index, { protocol, tls }] of value.listeners.entries()) {
+    if (protocol === "mqtt" && tls) throw invalid(file, `listeners[${index}].tls: only for protocol "mqtts"`);
+  }
+  return {
+    gatewayId: value.gatewayId,
+    hostname: value.hostname ?? osHostname(),
+    listeners: value.listeners.map((listener) => ({ ...LISTENER_DEFAULTS[listener.protocol], ...listener })),
+    store: value.store,
+    modules: value.modules,
+    management: value.management,
+  };
+}
+
+/** One ajv error as a place, what is wrong there, and the keys or values that would be right. */
+function describe(error: ErrorObject, file: string): ConfigError {
+  const place = error.instancePath
+    .slice(1)
+    .replaceAll(/\/(\d+)/g, "[$1]")
+    .replaceAll("/", ".");
+  const inside = (key: string) => (place === "" ? key : `${place}.${key}`);
+  const parent = error.parentSchema as { properties?: object } | undefined;
+  switch (error.keyword) {
+    case "additionalProperties":
+      return invalid(
+        file,
+        `${inside(String(error.params["additionalProperty"]))}: unknown key`,
+        `known keys here: ${Object.keys(parent?.properties ?? {}).join(", ")}`,
+      );
+    case "required":
+      return invalid(file, `${inside(String(error.params["missingProperty"]))}: missing`);
+    case "enum":
+      return invalid(
+        file,
+        `${place}: ${JSON.stringify(error.data)} is not one of ${JSON.stringify(error.params["allowedValues"])}`,
+      );
+    default:
+      return invalid(file, `${place || "the whole"}: ${JSON.stringify(error.data)} ${error.message}`);
+  }
+}
+
+const invalid = (file: string, what: string, hint?: string): ConfigError =>
+  new ConfigError("SP_CONFIG_INVALID", `${file}: ${what}`, {
+    hint: hint ?? "docs/configuration.md lists every key, its default and its unit",
+    details: { file },
+  });

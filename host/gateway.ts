@@ -1,0 +1,217 @@
+/**
+ * The composition root: joins hub, agent and management into one gateway, and is the one place that knows
+ * their order. What starts last stops first; a start that fails half-way undoes what it did.
+ *
+ * The management API comes up first and goes down last, so that a gateway that recovers, drains or is in
+ * trouble can be asked about it.
+ */
+import { toErrorRecord } from "../abi/index.ts";
+import type { Hub, HubConfig, HubStarted, HubThread, ListenerConfig } from "../hub/index.ts";
+import { createBackend, type GatewayView } from "./gateway-backend.ts";
+import { readGatewayConfig, type GatewayConfig } from "./gateway-config.ts";
+import { gatewayPaths, type GatewayPaths } from "./gateway-folder.ts";
+import { HubKeeper } from "./hub-keeper.ts";
+import type { Log } from "./log.ts";
+import type { DeploymentStatus, ModuleStatus } from "./management/api.ts";
+import type { ManagementBackend } from "./management/backend.ts";
+import type { ManagementServer } from "./management/server.ts";
+import { gatewayParts } from "./parts.ts";
+
+export interface GatewayOptions {
+  readonly dir: string;
+  readonly log: Log;
+  /** Of the program, for `status`. */
+  readonly version: string;
+}
+
+/** What a gateway is made of. Given as functions, so that a test can give others. */
+export interface GatewayParts {
+  createHub(): HubThread;
+  createAgent(context: {
+    readonly paths: GatewayPaths;
+    readonly config: GatewayConfig;
+    readonly hub: Hub;
+    readonly log: Log;
+  }): Promise<GatewayAgent>;
+}
+
+/** What the gateway needs of its agent. */
+export interface GatewayAgent {
+  /** Brings up what ran when the gateway stopped. Never rejects: what is wrong is in the status. */
+  boot(): Promise<DeploymentStatus>;
+  apply(deployment: unknown, options: { readonly baseDir: string }): Promise<DeploymentStatus>;
+  reported(): unknown;
+  modules(): readonly ModuleStatus[];
+  restartModule(name: string): void;
+  tailLog(name: string, options: { readonly lines: number }): Promise<readonly string[]>;
+  followLog(
+    name: string,
+    options: { readonly lines: number; readonly signal: AbortSignal },
+  ): AsyncIterable<string>;
+  /** The hub is another one now: it wants its routes, and modules have to be opened with it anew. */
+  hubRestarted(): Promise<void>;
+  /** Ends every module, letting what is in flight come to its end first; bounded in time. */
+  stop(): Promise<void>;
+}
+
+export interface GatewayStarted {
+  readonly gatewayId: string;
+  readonly listeners: HubStarted["listeners"];
+  readonly recoveryMs: number;
+  /** Messages that were waiting in queues. */
+  readonly recovered: number;
+}
+
+export interface Gateway {
+  /**
+   * Resolves when devices can connect and the last deployment is being brought up.
+   * @throws {ConfigError}
+   * @throws {GatewayError} SP_GATEWAY_RUNNING
+   * @throws what the hub could not do: a port that is busy, a store that cannot be opened
+   */
+  start(): Promise<GatewayStarted>;
+  /** Drains and ends everything, in order; safe at any time, and more than once. */
+  stop(): Promise<void>;
+}
+
+export function createGateway(
+  options: GatewayOptions,
+  parts: GatewayParts = gatewayParts(options.version),
+): Gateway {
+  /** How to end what was started, in the order of starting. */
+  const ends: { readonly part: string; readonly end: () => Promise<void> }[] = [];
+  let starting: Promise<GatewayStarted> | undefined;
+
+  let unwinding: Promise<void> = Promise.resolve();
+
+  /** Whoever asks meanwhile waits for the same end. */
+  const unwind = (): Promise<void> => (unwinding = unwinding.then(endAll));
+
+  async function endAll(): Promise<void> {
+    for (let last = ends.pop(); last; last = ends.pop()) {
+      const { part, end } = last;
+      // Whatever does not end must not keep the rest from ending.
+      await end().catch((error: unknown) =>
+        options.log.error({ part, ...toErrorRecord(error) }, "stop failed"),
+      );
+    }
+  }
+
+  return {
+    start() {
+      starting = startGateway(options, parts, (part, end) => void ends.push({ part, end }));
+      return starting.catch(async (error: unknown) => {
+        await unwind();
+        throw error;
+      });
+    },
+    async stop() {
+      await starting?.catch(() => {});
+      await unwind();
+    },
+  };
+}
+
+type OnStop = (part: string, end: () => Promise<void>) => void;
+
+async function startGateway(
+  { dir, log, version }: GatewayOptions,
+  parts: GatewayParts,
+  onStop: OnStop,
+): Promise<GatewayStarted> {
+  const paths = gatewayPaths(dir);
+  const config = await readGatewayConfig(paths.config);
+  const { lockGateway } = await import("./gateway-lock.ts");
+  const lock = await lockGateway(paths.run);
+  onStop("lock", () => lock.release());
+
+  const keeper = new HubKeeper({
+    createHub: () => parts.createHub(),
+    log,
+    nowMs: () => performance.now(),
+    onRemade: () =>
+      void view.agent?.hubRestarted().catch((error: unknown) => {
+        log.error({ ...toErrorRecord(error) }, "modules cannot be joined to the new hub");
+      }),
+  });
+  const view: GatewayView = {
+    config,
+    version,
+    startedAt: new Date().toISOString(),
+    keeper,
+    phase: "starting",
+    agent: null,
+    listeners: [],
+    certificateNotAfter: null,
+  };
+  // At the same time: the hub opens its store in a thread of its own.
+  const management = startManagement(paths, createBackend(view), config, log);
+  const listening = management.catch(() => null);
+  onStop("management", async () => (await listening)?.close());
+  const hubConfig = await prepareHub(paths, view, log);
+  onStop("hub", () => keeper.close());
+  const hub = keeper.start(hubConfig);
+  // Who is awaited second may fail first.
+  hub.catch(() => {});
+  await management;
+  const { listeners, recoveryMs, recovered } = await hub;
+  view.listeners = listeners;
+
+  const agent = await parts.createAgent({ paths, config, hub: keeper.hub, log });
+  onStop("agent", () => agent.stop());
+  view.agent = agent;
+  // Devices do not wait for modules: what is meant for them is queued.
+  void agent
+    .boot()
+    .then(({ version: deployment, code, description }) =>
+      log.info({ deployment, code, description }, "deployment is up"),
+    );
+  view.phase = "running";
+  onStop("phase", async () => {
+    view.phase = "stopping";
+  });
+  return { gatewayId: config.gatewayId, listeners, recoveryMs, recovered };
+}
+
+async function startManagement(
+  { socket }: GatewayPaths,
+  backend: ManagementBackend,
+  { management: { bodyBytesMax } }: GatewayConfig,
+  log: Log,
+): Promise<ManagementServer> {
+  const { startManagementServer } = await import("./management/server.ts");
+  return startManagementServer(backend, { socket, bodyBytesMax, log });
+}
+
+/** Reads the keys that the listeners need, renewing our own certificate when it is time. */
+async function prepareHub(paths: GatewayPaths, view: GatewayView, log: Log): Promise<HubConfig> {
+  const { gatewayId, hostname, store } = view.config;
+  const listeners: ListenerConfig[] = [];
+  for (const { protocol, host, port, portsToTry, tls } of view.config.listeners) {
+    const listener = { protocol, host, port, portsToTry };
+    if (protocol === "mqtt") {
+      listeners.push(listener);
+      continue;
+    }
+    if (!tls) await renew(paths.tls, hostname, log);
+    const { loadServerCertificate, EXPIRY_WARN_DAYS } = await import("./certificates/index.ts");
+    const { key, cert, notAfter, daysLeft } = await loadServerCertificate(paths.dir, tls, Date.now());
+    listeners.push({ ...listener, tls: { key, cert } });
+    view.certificateNotAfter = [view.certificateNotAfter ?? notAfter, notAfter].toSorted()[0]!;
+    if (daysLeft < EXPIRY_WARN_DAYS) {
+      log.warn({ port, notAfter, daysLeft }, "certificate of the TLS listener is about to expire");
+    }
+  }
+  return { gatewayId, hostNames: [hostname, "localhost"], storeDir: paths.store, listeners, store };
+}
+
+/** A certificate that cannot be renewed is still shown: a gateway starts whatever the state of its papers. */
+async function renew(tlsDir: string, hostname: string, log: Log): Promise<void> {
+  const { renewServerCertificate } = await import("./certificates/index.ts");
+  try {
+    const reason = await renewServerCertificate(tlsDir, { hostname, nowMs: Date.now() });
+    if (reason) log.info({ reason }, "server certificate was renewed");
+  } catch (error) {
+    log.error({ ...toErrorRecord(error) }, "server certificate cannot be renewed");
+  }
+}

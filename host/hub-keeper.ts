@@ -1,0 +1,162 @@
+/**
+ * Keeps a hub: when its thread ends by itself (J17), another one is made from disk, and whoever holds the
+ * hub's face goes on using the same object. Between the two every call rejects with SP_HUB_DOWN. A hub that
+ * fails too often is given up (J18): what the store or the disk does not let it do, trying for ever will not.
+ */
+import type { Hub, HubConfig, HubStarted, HubThread } from "../hub/index.ts";
+import { toErrorRecord } from "../abi/index.ts";
+import { GatewayError } from "./errors.ts";
+import type { Log } from "./log.ts";
+
+/** Pauses before the first, second, ... time that a hub is made again within the window. */
+const REMAKE_PAUSES_MS = [50, 2_000] as const;
+const FAILURE_WINDOW_MS = 10 * 60 * 1000;
+
+export type HubState = "starting" | "ok" | "remaking" | "failed" | "closed";
+
+export interface HubKeeperOptions {
+  readonly createHub: () => HubThread;
+  readonly log: Log;
+  /** Monotonic, ms. */
+  readonly nowMs: () => number;
+  readonly onRemade: () => void;
+}
+
+/** How long to wait before making the hub again, or null: it has failed too often within the window. */
+export function remakePauseMs(failuresMs: readonly number[], nowMs: number): number | null {
+  const recent = failuresMs.filter((at) => nowMs - at < FAILURE_WINDOW_MS).length;
+  return REMAKE_PAUSES_MS[recent - 1] ?? null;
+}
+
+export class HubKeeper {
+  /** Whichever hub there is. */
+  readonly hub: Hub = relay(() => this.#hubNow());
+  readonly #options: HubKeeperOptions;
+  #state: HubState = "starting";
+  #current: HubThread | null = null;
+  #config: HubConfig | null = null;
+  #failure: string | null = null;
+  #restarts = 0;
+  /** Within the window, oldest first. */
+  #failuresMs: number[] = [];
+  #pause: NodeJS.Timeout | undefined;
+  #remaking: Promise<void> = Promise.resolve();
+
+  constructor(options: HubKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** @throws what the first hub threw: a gateway that cannot start at all should say so at once */
+  start(config: HubConfig): Promise<HubStarted> {
+    return this.#make(config);
+  }
+
+  status(): { readonly state: HubState; readonly restarts: number; readonly failure: string | null } {
+    return { state: this.#state, restarts: this.#restarts, failure: this.#failure };
+  }
+
+  async close(): Promise<void> {
+    this.#state = "closed";
+    clearTimeout(this.#pause);
+    await this.#remaking;
+    await this.#current?.close();
+    this.#current = null;
+  }
+
+  async #make(config: HubConfig): Promise<HubStarted> {
+    const thread = this.#options.createHub();
+    const failed = new Promise<never>((_, reject) => thread.onFailure(reject));
+    failed.catch((error: Error) => {
+      if (this.#current === thread) this.#handleFailure(error);
+    });
+    try {
+      // A thread may also end before it answers.
+      const started = await Promise.race([thread.start(config), failed]);
+      this.#config = withPorts(config, started);
+      this.#current = thread;
+      if (this.#state !== "closed") this.#state = "ok";
+      return started;
+    } catch (error) {
+      await thread.close().catch(() => {});
+      throw error;
+    }
+  }
+
+  #handleFailure(error: Error): void {
+    this.#current = null;
+    if (this.#state === "closed") return;
+    const { log } = this.#options;
+    const nowMs = this.#options.nowMs();
+    this.#failure = error.message;
+    this.#failuresMs = [...this.#failuresMs.filter((at) => nowMs - at < FAILURE_WINDOW_MS), nowMs];
+    const pauseMs = remakePauseMs(this.#failuresMs, nowMs);
+    const { code } = toErrorRecord(error);
+    if (pauseMs === null) {
+      this.#state = "failed";
+      log.error({ err: error, code }, "hub failed too often and is given up");
+      return;
+    }
+    this.#state = "remaking";
+    log.warn({ err: error, code, pauseMs }, "hub failed and is made again from disk");
+    this.#pause = setTimeout(() => {
+      this.#remaking = this.#remake();
+    }, pauseMs);
+  }
+
+  async #remake(): Promise<void> {
+    try {
+      const { recoveryMs, recovered } = await this.#make(this.#config!);
+      this.#restarts += 1;
+      this.#options.log.info({ durationMs: recoveryMs, recovered }, "hub is back");
+      this.#options.onRemade();
+    } catch (error) {
+      this.#handleFailure(error as Error);
+    }
+  }
+
+  #hubNow(): Hub {
+    if (this.#current) return this.#current;
+    throw hubDown(this.#state, this.#failure);
+  }
+}
+
+/** A hub made again listens where the first one did: clients know that place. */
+function withPorts(config: HubConfig, started: HubStarted): HubConfig {
+  const listeners = config.listeners.map((listener, index) => {
+    const port = started.listeners[index]?.port ?? listener.port;
+    return { ...listener, port, portsToTry: 0 };
+  });
+  return { ...config, listeners };
+}
+
+function hubDown(state: HubState, failure: string | null): GatewayError {
+  if (state === "failed") {
+    return new GatewayError("SP_HUB_DOWN", `hub: given up after repeated failures, the last: ${failure}`, {
+      hint: "the gateway's log has all of them; once their cause is gone, restart the gateway",
+    });
+  }
+  return new GatewayError("SP_HUB_DOWN", `hub: is ${state === "remaking" ? "being made again" : state}`, {
+    hint: "try again in a moment",
+  });
+}
+
+/** The hub's face over whichever hub there is. A call without one rejects; it never throws. */
+function relay(hub: () => Hub): Hub {
+  return {
+    start: async (config) => hub().start(config),
+    setRoutes: async (table) => hub().setRoutes(table),
+    openModule: async (spec, port) => hub().openModule(spec, port),
+    moduleReady: async (name) => hub().moduleReady(name),
+    closeModule: async (name, how) => hub().closeModule(name, how),
+    forgetModule: async (name) => hub().forgetModule(name),
+    addIdentity: async (identity) => hub().addIdentity(identity),
+    removeIdentity: async (deviceId, moduleId) => hub().removeIdentity(deviceId, moduleId),
+    identities: async () => hub().identities(),
+    readEvents: async (query) => hub().readEvents(query),
+    queues: async () => hub().queues(),
+    deadLetters: async (query) => hub().deadLetters(query),
+    keyValues: async (name) => hub().keyValues(name),
+    status: async () => hub().status(),
+    close: async () => hub().close(),
+  };
+}

@@ -1,0 +1,19 @@
+/**
+ * The host's face. Importing it costs nothing to speak of: what is heavy (the server, the hub, the agent,
+ * certificates) is loaded by the function that needs it, because every command passes through here.
+ */
+export * from "./errors.ts";
+export { decodeGatewayConfig, ID_PATTERN, readGatewayConfig, type GatewayConfig } from "./gateway-config.ts";
+export {
+  existingGateway,
+  gatewayPaths,
+  initGateway,
+  type GatewayPaths,
+  type InitOptions,
+} from "./gateway-folder.ts";
+export { createGateway, type Gateway, type GatewayStarted } from "./gateway.ts";
+export { JsonSyntaxError, parseJsonText } from "./json-text.ts";
+export { createLineLog, LOG_LEVELS, type Log, type LogLevel } from "./log.ts";
+export * from "./management/api.ts";
+export { addTrustedKey, listTrustedKeys, removeTrustedKey, type TrustedKeyView } from "./trust-file.ts";
+export { createManagementClient, type ManagementClient } from "./management/client.ts";

@@ -1,0 +1,122 @@
+/**
+ * The management API's answers, as plain JSON. Server and client share these types and nothing else: the
+ * client is loaded by every command, the server by `run` alone.
+ *
+ * Bodies are base64 on the wire, because a message need not be text. Keys of identities are given out once,
+ * by the request that made them.
+ */
+import type { ErrorRecord, Fault, Property } from "../../abi/index.ts";
+import type { HubStatus, QueueStatus } from "../../hub/index.ts";
+
+export interface ListenerStatus {
+  readonly protocol: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `starting`: recovering or booting; `degraded`: the hub is being re-made; `failed`: it was given up. */
+export type GatewayState = "starting" | "running" | "degraded" | "failed" | "stopping";
+
+export interface GatewayStatus {
+  readonly gatewayId: string;
+  readonly hostname: string;
+  readonly version: string;
+  readonly pid: number;
+  readonly state: GatewayState;
+  readonly startedAt: string;
+  readonly listeners: readonly ListenerStatus[];
+  /** `null` while there is no hub to ask. */
+  readonly hub: HubStatus | null;
+  /** How often the hub had to be re-made since the gateway started, and why the last time. */
+  readonly hubRestarts: number;
+  readonly hubFailure: string | null;
+  /** Certificate of the TLS listeners; `null` without any. */
+  readonly certificate: { readonly notAfter: string; readonly daysLeft: number } | null;
+}
+
+export interface ModuleStatus {
+  readonly name: string;
+  /** Contract §2.1: running, stopped, failed, backoff, unhealthy, unknown. */
+  readonly status: string;
+  /** One line for people. */
+  readonly description: string;
+  readonly image: string;
+  readonly version: string;
+  /** Of the code that runs, not of the code that is wanted; `null` when none does. */
+  readonly digest: string | null;
+  readonly restarts: number;
+  readonly lastError: string | null;
+  readonly startedAt: string | null;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+}
+
+/** What came of an apply: the contract's `lastDesiredStatus` (§2.1), and what people want beside it. */
+export interface DeploymentStatus {
+  readonly version: number;
+  /** 200 done; 400, 412, 417 refused as it is written; 500 could not be brought about, or was rolled back. */
+  readonly code: number;
+  readonly description: string;
+  /** What was accepted and has no effect. */
+  readonly warnings: readonly string[];
+  /** Why nothing was changed. */
+  readonly error?: ErrorRecord;
+  /** Version of the deployment that runs again, after a roll-back. */
+  readonly rolledBackTo: number | null;
+}
+
+export interface DeviceView {
+  readonly deviceId: string;
+  readonly moduleId: string | null;
+  readonly enabled: boolean;
+}
+
+export interface DeviceCreated extends DeviceView {
+  /** base64. Secrets: this is the one answer that has them. */
+  readonly primaryKey: string;
+  readonly secondaryKey: string;
+  /** As the device SDKs take it. */
+  readonly connectionString: string;
+}
+
+export interface EventView {
+  readonly offset: number;
+  readonly enqueuedTime: string;
+  readonly deviceId: string;
+  readonly moduleId: string | null;
+  readonly output: string | null;
+  readonly uid: string;
+  readonly systemProperties: readonly Property[];
+  readonly properties: readonly Property[];
+  readonly bodyBase64: string;
+}
+
+export interface EventPageView {
+  readonly events: readonly EventView[];
+  readonly next: number;
+  readonly oldest: number;
+}
+
+export interface DeadLetterView {
+  readonly offset: number;
+  readonly endpoint: string;
+  readonly reason: string;
+  readonly fault: Fault | null;
+  readonly text: string | null;
+  readonly digest: string | null;
+  readonly diedAt: string;
+  readonly message: EventView;
+}
+
+export interface DeadLetterPageView {
+  readonly letters: readonly DeadLetterView[];
+  readonly next: number;
+}
+
+export type QueueView = QueueStatus;
+
+/** Bounds of what one request may ask for. */
+export const EVENTS_LIMIT_MAX = 1000;
+export const EVENTS_WAIT_MS_MAX = 30_000;
+export const DEAD_LETTERS_LIMIT_MAX = 1000;
+export const LOG_LINES_MAX = 10_000;

@@ -1,0 +1,32 @@
+/** What the management server needs of a gateway. The gateway implements it; tests have a small one. */
+import type { Hub } from "../../hub/index.ts";
+import type { DeploymentStatus, GatewayStatus, ModuleStatus } from "./api.ts";
+
+export interface ManagementBackend {
+  readonly gatewayId: string;
+  readonly hostname: string;
+  /** Calls reject with SP_HUB_DOWN while the hub is being made. */
+  readonly hub: Pick<
+    Hub,
+    "identities" | "addIdentity" | "removeIdentity" | "readEvents" | "queues" | "deadLetters"
+  >;
+  status(): Promise<GatewayStatus>;
+  modules(): Promise<readonly ModuleStatus[]>;
+  /** The reported properties of `$edgeAgent` (contract §2.1). */
+  reported(): Promise<unknown>;
+  /**
+   * Brings a deployment about, all or nothing. `baseDir` is where relative `file:` images are looked for.
+   * A deployment that was refused or rolled back is a result, not an error.
+   */
+  apply(deployment: unknown, baseDir: string): Promise<DeploymentStatus>;
+  /** @throws SP_MODULE_UNKNOWN */
+  restart(module: string): Promise<void>;
+  /**
+   * The last `lines` of a module's log, then, with `follow`, what comes until `signal` aborts.
+   * @throws SP_MODULE_UNKNOWN before the first line
+   */
+  readLog(
+    module: string,
+    options: { readonly lines: number; readonly follow: boolean; readonly signal: AbortSignal },
+  ): Promise<AsyncIterable<string>>;
+}

@@ -1,0 +1,189 @@
+/**
+ * The client of the management API, for the commands. It needs nothing but node:http, so that a command
+ * answers at once; it must never import the server or what the server imports.
+ */
+import { existsSync } from "node:fs";
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { createInterface } from "node:readline";
+import { fromErrorRecord, SandpiperError, type ErrorRecord } from "../../abi/index.ts";
+import { GatewayError } from "../errors.ts";
+import { gatewayPaths, type GatewayPaths } from "../gateway-folder.ts";
+import { socketPath, type SocketPath } from "../socket-path.ts";
+import type {
+  DeadLetterPageView,
+  DeploymentStatus,
+  DeviceCreated,
+  DeviceView,
+  EventPageView,
+  GatewayStatus,
+  ModuleStatus,
+  QueueView,
+} from "./api.ts";
+
+export interface DeviceName {
+  readonly deviceId?: string;
+  readonly moduleId?: string;
+}
+
+/** Every call throws SP_GATEWAY_NOT_RUNNING without a gateway, and what the gateway answered otherwise. */
+export interface ManagementClient {
+  status(): Promise<GatewayStatus>;
+  modules(): Promise<readonly ModuleStatus[]>;
+  /** Ends by itself unless `follow`; leaving the loop closes the connection. */
+  logs(
+    module: string,
+    options: { readonly lines?: number; readonly follow?: boolean },
+  ): AsyncIterableIterator<string>;
+  /** `baseDir`: absolute, where relative `file:` images are looked for. */
+  apply(deployment: unknown, baseDir: string): Promise<DeploymentStatus>;
+  /** What the agent reports: the contract's reported properties of `$edgeAgent`. */
+  deployment(): Promise<unknown>;
+  restartModule(module: string): Promise<void>;
+  devices(): Promise<readonly DeviceView[]>;
+  addDevice(name: DeviceName): Promise<DeviceCreated>;
+  removeDevice(deviceId: string, moduleId?: string): Promise<void>;
+  /** From an offset, or the last `tail`, or the oldest that is kept. */
+  events(query: {
+    readonly from?: number;
+    readonly tail?: number;
+    readonly limit?: number;
+    readonly waitMs?: number;
+  }): Promise<EventPageView>;
+  queues(): Promise<readonly QueueView[]>;
+  deadLetters(query: {
+    readonly endpoint?: string;
+    readonly from?: number;
+    readonly limit?: number;
+  }): Promise<DeadLetterPageView>;
+}
+
+/** `dir`: the gateway folder. Nothing is opened before the first call. */
+export function createManagementClient(dir: string): ManagementClient {
+  const paths = gatewayPaths(dir);
+  const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
+    const response = await send(paths, method, path, body);
+    const text = await readAll(response);
+    return (text === "" ? undefined : JSON.parse(text)) as T;
+  };
+  const get = <T>(path: string, query: Query = {}): Promise<T> => call("GET", path + encodeQuery(query));
+  return {
+    status: () => get("/status"),
+    modules: () => get("/modules"),
+    logs: (module, options) =>
+      readLines(paths, `/modules/${encodeURIComponent(module)}/logs${encodeQuery(options)}`),
+    apply: (deployment, baseDir) => call("POST", "/deployment", { deployment, baseDir }),
+    deployment: () => get("/deployment"),
+    restartModule: (module) => call("POST", `/modules/${encodeURIComponent(module)}/restart`),
+    devices: () => get("/devices"),
+    addDevice: (name) => call("POST", "/devices", name),
+    removeDevice: (deviceId, moduleId) => {
+      const module = moduleId === undefined ? "" : `/modules/${encodeURIComponent(moduleId)}`;
+      return call("DELETE", `/devices/${encodeURIComponent(deviceId)}${module}`);
+    },
+    events: (query) => get("/events", query),
+    queues: () => get("/queues"),
+    deadLetters: (query) => get("/deadletters", query),
+  };
+}
+
+type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+
+function encodeQuery(query: Query): string {
+  const parts = Object.entries(query)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key}=${encodeURIComponent(String(value))}`);
+  return parts.length === 0 ? "" : `?${parts.join("&")}`;
+}
+
+async function* readLines(paths: GatewayPaths, path: string): AsyncIterableIterator<string> {
+  const response = await send(paths, "GET", path);
+  try {
+    yield* createInterface({ input: response, crlfDelay: Infinity });
+  } finally {
+    response.destroy();
+  }
+}
+
+/** Resolves to a response that is a success; its body is the caller's to read or destroy. */
+async function send(
+  paths: GatewayPaths,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<IncomingMessage> {
+  let short: SocketPath | undefined;
+  try {
+    short = socketPath(paths.socket);
+    const response = await exchange(short.path, method, path, body);
+    if (response.statusCode! < 300) return response;
+    throw refusal(await readAll(response), response.statusCode!);
+  } catch (error) {
+    throw error instanceof SandpiperError ? error : notRunning(paths, error);
+  } finally {
+    short?.release();
+  }
+}
+
+function exchange(
+  path: string,
+  method: string,
+  requestPath: string,
+  body: unknown,
+): Promise<IncomingMessage> {
+  const payload = body === undefined ? undefined : JSON.stringify(body);
+  const headers = payload === undefined ? {} : { "content-type": "application/json" };
+  return new Promise((resolve, reject) => {
+    httpRequest({ socketPath: path, method, path: requestPath, headers, agent: false })
+      .once("response", resolve)
+      .once("error", reject)
+      .end(payload);
+  });
+}
+
+async function readAll(response: IncomingMessage): Promise<string> {
+  response.setEncoding("utf8");
+  let text = "";
+  for await (const chunk of response) text += chunk as string;
+  return text;
+}
+
+function refusal(text: string, status: number): SandpiperError {
+  try {
+    const { error } = JSON.parse(text) as { error: ErrorRecord };
+    return fromErrorRecord(error);
+  } catch {
+    return new GatewayError("SP_GATEWAY_ANSWER", `gateway: answered ${status} without saying why`);
+  }
+}
+
+/** The connection was refused, or ended before there was an answer. */
+function notRunning(paths: GatewayPaths, cause: unknown): GatewayError {
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code;
+  const details = { dir: paths.dir };
+  if (code === "EACCES") {
+    return new GatewayError("SP_GATEWAY_DENIED", `gateway in "${paths.dir}": belongs to another user`, {
+      hint: "run this as the user that the gateway runs as, for example with sudo -u",
+      details,
+      cause,
+    });
+  }
+  if (code === "ECONNRESET" || code === "EPIPE") {
+    return new GatewayError("SP_GATEWAY_NOT_RUNNING", `gateway in "${paths.dir}": stopped while answering`, {
+      hint: "its log says why",
+      details,
+      cause,
+    });
+  }
+  const made = existsSync(paths.config);
+  return new GatewayError(
+    "SP_GATEWAY_NOT_RUNNING",
+    made ? `gateway in "${paths.dir}": is not running` : `gateway in "${paths.dir}": there is none`,
+    {
+      hint: made
+        ? `start it with: sandpiper run --dir ${paths.dir}`
+        : "name its folder with --dir or SANDPIPER_DIR, or make one with: sandpiper init",
+      details,
+      cause,
+    },
+  );
+}

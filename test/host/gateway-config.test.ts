@@ -1,0 +1,85 @@
+import { readFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { expect, test } from "vitest";
+import { decodeGatewayConfig, GATEWAY_CONFIG_SCHEMA } from "../../host/gateway-config.ts";
+import { STORE_DEFAULTS } from "../../hub/index.ts";
+
+const decode = (text: string) => decodeGatewayConfig(text, "gateway.json");
+
+test("only the gateway's id has to be said", async () => {
+  expect(await decode('{"gatewayId":"gw"}')).toEqual({
+    gatewayId: "gw",
+    hostname: hostname(),
+    listeners: [
+      { protocol: "mqtt", host: "127.0.0.1", port: 1883, portsToTry: 0 },
+      { protocol: "mqtts", host: "0.0.0.0", port: 8883, portsToTry: 0 },
+    ],
+    store: STORE_DEFAULTS,
+    modules: {
+      restart: { backoffMs: 10_000, backoffMsMax: 300_000, restartsMax: 20, steadyMs: 600_000 },
+      health: { healthyForMs: 3_000, healthyWithinMs: 30_000 },
+      log: { fileBytesMax: 1_048_576, filesMax: 3 },
+    },
+    management: { bodyBytesMax: 4194304 },
+  });
+});
+
+test.for([
+  ['{"gatewayId":"gw","listners":[]}', "listners: unknown key"],
+  ['{"gatewayId":"gw","store":{"maxBytes":1}}', "store.maxBytes: unknown key"],
+  ['{"gatewayId":"gw","__proto__":{"polluted":1}}', "__proto__: unknown key"],
+  ["{}", "gatewayId: missing"],
+  ["[]", "the whole: [] must be object"],
+  ['{"gatewayId":"a/b"}', 'gatewayId: "a/b" must match pattern'],
+  ['{"gatewayId":"gw","listeners":[{"protocol":"amqp"}]}', 'listeners[0].protocol: "amqp" is not one of'],
+  [
+    '{"gatewayId":"gw","listeners":[{"protocol":"mqtt","port":70000}]}',
+    "listeners[0].port: 70000 must be <=",
+  ],
+  ['{"gatewayId":"gw","listeners":[{"protocol":"mqtt","port":"1883"}]}', 'listeners[0].port: "1883" must be'],
+  [
+    '{"gatewayId":"gw","listeners":[{"protocol":"mqtt","tls":{"key":"k","cert":"c"}}]}',
+    'listeners[0].tls: only for protocol "mqtts"',
+  ],
+] as const)("%s is refused: %s", async ([text, message]) => {
+  await expect(decode(text)).rejects.toThrow(`gateway.json: ${message}`);
+});
+
+test("an unknown key is answered with the known ones", async () => {
+  await expect(decode('{"gatewayId":"gw","store":{"maxBytes":1}}')).rejects.toMatchObject({
+    hint: "known keys here: backend, bytesMax, lingerMs, graceMs",
+  });
+});
+
+test("a syntax error has its line and column", async () => {
+  await expect(decode('{\n  "gatewayId": "gw",\n}')).rejects.toThrow("gateway.json:3:1: ");
+  await expect(decode("")).rejects.toThrow("gateway.json:1:1: ");
+});
+
+test("docs/configuration.md names every key and every default", async () => {
+  const page = await readFile(new URL("../../docs/configuration.md", import.meta.url), "utf8");
+  for (const { key, schema } of keysOf(GATEWAY_CONFIG_SCHEMA)) {
+    const row = page.split("\n").find((line) => line.startsWith(`| \`${key}\``));
+    expect(row, key).toBeDefined();
+    if (typeof schema.default === "number" || typeof schema.default === "string") {
+      expect(row, key).toContain(`\`${schema.default}\``);
+    }
+  }
+});
+
+interface Schema {
+  readonly type?: string;
+  readonly enum?: readonly string[];
+  readonly default?: unknown;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
+}
+
+/** Every key of the file, with its path as the page writes it: `listeners[].port`. */
+function keysOf(schema: Schema, prefix = ""): { key: string; schema: Schema }[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
+    const key = `${prefix}${name}`;
+    const inner = property.items ? keysOf(property.items, `${key}[].`) : keysOf(property, `${key}.`);
+    return inner.length > 0 && !property.items ? inner : [{ key, schema: property }, ...inner];
+  });
+}

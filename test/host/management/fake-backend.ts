@@ -1,0 +1,96 @@
+/** A gateway small enough to see through: identities in a map, events in a list, logs in a string. */
+import { SandpiperError } from "../../../abi/index.ts";
+import type { EventRecord, Identity } from "../../../hub/index.ts";
+import { DONE } from "../fake-parts.ts";
+import type { ManagementBackend } from "../../../host/management/backend.ts";
+
+export interface FakeBackend extends ManagementBackend {
+  readonly events: EventRecord[];
+  readonly applied: { deployment: unknown; baseDir: string }[];
+  readonly restarted: string[];
+  /** Log followers that were told to end. */
+  readonly followersEnded: string[];
+}
+
+export function createFakeBackend(): FakeBackend {
+  const identities = new Map<string, Identity>();
+  const key = (deviceId: string, moduleId?: string) => `${deviceId}/${moduleId ?? ""}`;
+  const events: EventRecord[] = [];
+  const applied: FakeBackend["applied"] = [];
+  const restarted: string[] = [];
+  const followersEnded: string[] = [];
+  return {
+    events,
+    applied,
+    followersEnded,
+    restarted,
+    gatewayId: "gw",
+    hostname: "gw.example",
+    hub: {
+      identities: async () => [...identities.values()],
+      addIdentity: async (identity) => {
+        const name = key(identity.deviceId, identity.moduleId);
+        if (identities.has(name)) throw new SandpiperError("SP_IDENTITY_EXISTS", `device "${name}": exists`);
+        identities.set(name, identity);
+      },
+      removeIdentity: async (deviceId, moduleId) => {
+        if (!identities.delete(key(deviceId, moduleId))) {
+          throw new SandpiperError("SP_IDENTITY_UNKNOWN", `device "${deviceId}": unknown`);
+        }
+      },
+      readEvents: async ({ from, limit }) => {
+        const found = events.filter((event) => event.offset >= from).slice(0, limit);
+        return { events: found, next: (found.at(-1)?.offset ?? from - 1) + 1, oldest: 0 };
+      },
+      queues: async () => [
+        {
+          endpoint: "$upstream",
+          priority: 0,
+          length: events.length,
+          bytes: 100,
+          oldestAgeMs: null,
+          inFlight: 0,
+          consumer: "log",
+        },
+      ],
+      deadLetters: async ({ from }) => ({ letters: [], next: from }),
+    },
+    status: async () => {
+      throw new TypeError("a bug");
+    },
+    modules: async () => [],
+    reported: async () => ({ lastDesiredStatus: { code: 200, description: "" } }),
+    apply: async (deployment, baseDir) => {
+      applied.push({ deployment, baseDir });
+      return DONE;
+    },
+    restart: async (module) => {
+      if (module !== "filter") throw new SandpiperError("SP_MODULE_UNKNOWN", `module "${module}": unknown`);
+      restarted.push(module);
+    },
+    readLog: async (module, { lines, follow, signal }) => {
+      if (module !== "filter") throw new SandpiperError("SP_MODULE_UNKNOWN", `module "${module}": unknown`);
+      async function* read() {
+        for (let i = 0; i < lines; i++) yield `line ${i}`;
+        if (!follow) return;
+        await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+        followersEnded.push(module);
+      }
+      return read();
+    },
+  };
+}
+
+export function textEvent(offset: number, body: string): EventRecord {
+  return {
+    offset,
+    enqueuedTime: new Date(1_700_000_000_000 + offset).toISOString(),
+    deviceId: "gw",
+    moduleId: "filter",
+    output: "alerts",
+    uid: "0".repeat(32),
+    systemProperties: [],
+    properties: [{ id: 0, name: "level", type: 1, value: "high" }],
+    body: Buffer.from(body),
+  };
+}

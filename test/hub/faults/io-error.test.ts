@@ -1,0 +1,110 @@
+/** A disk that breaks under the hub: fail-stop, and recovery from what is on it (J17). */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Identity } from "../../../hub/face.ts";
+import { newKeys } from "../../../hub/identity/keys.ts";
+import { FaultyDisk, faultyDiskMissing, type Flush } from "../../support/faults/faulty-disk.ts";
+import { HubChild } from "../../support/faults/hub-child.ts";
+import { RawClient } from "../../support/faults/raw-client.ts";
+
+const missing = faultyDiskMissing();
+if (missing !== null) console.warn(`skipped: ${missing}`);
+
+const device: Identity = { deviceId: "d", ...newKeys(), enabled: true };
+const TOPIC = "devices/d/messages/events/";
+
+async function bodies(child: HubChild): Promise<string[]> {
+  const found: string[] = [];
+  for (let next = 0; ;) {
+    const page = await child.hub.readEvents({ from: next, limit: 1000, waitMs: 0 });
+    if (page.events.length === 0) return found;
+    found.push(...page.events.map(({ body }) => Buffer.from(body).toString()));
+    next = page.next;
+  }
+}
+
+describe.skipIf(missing !== null)("a disk that breaks", () => {
+  const folders: string[] = [];
+  let disk: FaultyDisk;
+  beforeAll(() => void (disk = new FaultyDisk("journal.mdb")));
+  afterAll(() => {
+    disk?.[Symbol.dispose]();
+    for (const dir of folders) rmSync(dir, { recursive: true, force: true });
+  });
+
+  async function startOn(dir: string): Promise<HubChild> {
+    return HubChild.start({ storeDir: dir, env: disk.env });
+  }
+
+  /** Publishes until the connection ends; returns what was acknowledged. */
+  async function publishUntilClosed(
+    child: HubChild,
+    from: number,
+  ): Promise<{ acked: string[]; next: number }> {
+    const acked: string[] = [];
+    const inFlight = new Map<number, string>();
+    let next = from;
+    const client = new RawClient(child.port, device, {
+      onPuback(packetId) {
+        acked.push(inFlight.get(packetId)!);
+        inFlight.delete(packetId);
+        fill();
+      },
+    });
+    const fill = (): void => {
+      while (inFlight.size < 20) {
+        const packetId = (next % 65_535) + 1;
+        inFlight.set(packetId, `m${next++}`);
+        client.publish(TOPIC, inFlight.get(packetId)!, packetId);
+      }
+    };
+    await client.connected;
+    fill();
+    await client.closed;
+    return { acked, next };
+  }
+
+  const cases: { kind: Flush; nth: number }[] = [
+    { kind: "data", nth: 1 },
+    { kind: "data", nth: 7 },
+    { kind: "meta", nth: 1 },
+    { kind: "meta", nth: 4 },
+  ];
+  test.for(cases)(
+    "EIO at $kind flush $nth ends the hub thread unacknowledged; what was acknowledged is there, once [J15 J17 J8]",
+    async ({ kind, nth }) => {
+      const dir = mkdtempSync(join(tmpdir(), "sandpiper-eio-"));
+      folders.push(dir);
+      await using child = await startOn(dir);
+      await child.hub.setRoutes({
+        routes: { all: { route: "FROM /messages/* INTO $upstream" } },
+        timeToLiveSecs: 7200,
+      });
+      await child.hub.addIdentity(device);
+
+      disk.failIn(kind, nth);
+      const first = await publishUntilClosed(child, 0);
+      await child.failed();
+      expect(child.failures).toHaveLength(1);
+      expect(child.failures[0]).toMatch(/^hub thread: ended: /);
+
+      // As the agent does: a new thread in the process that still has the broken store's pages mapped.
+      await child.startAgain();
+      const found = await bodies(child);
+      expect(first.acked.filter((body) => !found.includes(body))).toEqual([]);
+      expect(new Set(found).size, "none twice").toBe(found.length);
+
+      // And it is a working hub, which survives the next failure as well.
+      disk.failIn(kind, nth + 3);
+      const second = await publishUntilClosed(child, first.next);
+      expect(second.acked.length).toBeGreaterThan(0);
+      await child.kill();
+      await using another = await startOn(dir);
+      const all = await bodies(another);
+      expect([...first.acked, ...second.acked].filter((body) => !all.includes(body))).toEqual([]);
+      expect(new Set(all).size, "none twice").toBe(all.length);
+    },
+  );
+});

@@ -1,0 +1,107 @@
+/** A publisher that keeps a number of messages in flight, and judges the acknowledgements it gets. */
+import type { Identity } from "../../../hub/face.ts";
+import { RawClient } from "./raw-client.ts";
+
+const PACKET_IDS = 65_535;
+
+export interface InFlight {
+  readonly packetId: number;
+  readonly sequence: number;
+}
+
+/**
+ * Its messages are numbered from 0. It outlives its connections: what was not acknowledged on one is sent
+ * again, first and in order, on the next.
+ */
+export class WindowPublisher {
+  readonly identity: Identity;
+  readonly #window: number;
+  readonly #bodyOf: (sequence: number) => string;
+  #client: RawClient | null = null;
+  /** In the order they were sent. */
+  #inFlight: InFlight[] = [];
+  #packets = 0;
+  #isStopped = false;
+  /** Messages begun so far. */
+  next = 0;
+  /** Times each message was sent. */
+  readonly sent: number[] = [];
+  /** Sequence numbers, in the order of their acknowledgements. */
+  readonly acked: number[] = [];
+  /** Acknowledgements that no server may send: of nothing in flight, or out of order [MQTT-4.6.0-2]. */
+  readonly faults: string[] = [];
+  onAck: () => void = () => undefined;
+
+  constructor(identity: Identity, window: number, bodyOf: (sequence: number) => string) {
+    this.identity = identity;
+    this.#window = window;
+    this.#bodyOf = bodyOf;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight.length;
+  }
+
+  /** Connects, sends again what is in flight, and goes on. Resolves when the connection has ended. */
+  async run(port: number): Promise<void> {
+    const client = (this.#client = new RawClient(port, this.identity, {
+      onPuback: (packetId) => this.#onPuback(packetId),
+    }));
+    await client.connected.then(
+      () => {
+        const again = this.#inFlight;
+        this.#inFlight = [];
+        for (const { packetId, sequence } of again) this.#send(packetId, sequence, true);
+        this.#fill();
+        return client.closed;
+      },
+      () => undefined, // killed before it answered
+    );
+  }
+
+  /** Begins no more messages; those in flight are still waited for. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  disconnect(): void {
+    this.#client?.[Symbol.dispose]();
+  }
+
+  #fill(): void {
+    while (!this.#isStopped && this.#inFlight.length < this.#window) {
+      this.#send((this.#packets++ % PACKET_IDS) + 1, this.next++, false);
+    }
+  }
+
+  #send(packetId: number, sequence: number, dup: boolean): void {
+    this.#inFlight.push({ packetId, sequence });
+    this.sent[sequence] = (this.sent[sequence] ?? 0) + 1;
+    const topic = `devices/${this.identity.deviceId}/messages/events/`;
+    this.#client!.publish(topic, this.#bodyOf(sequence), packetId, dup);
+  }
+
+  #onPuback(packetId: number): void {
+    const at = this.#inFlight.findIndex((message) => message.packetId === packetId);
+    if (at !== 0) {
+      this.faults.push(`packet ${packetId}: ${at < 0 ? "not in flight" : `overtook ${at} others`}`);
+      if (at < 0) return;
+    }
+    this.acked.push(this.#inFlight.splice(at, 1)[0]!.sequence);
+    this.onAck();
+    this.#fill();
+  }
+}
+
+/** Resolves once `condition` holds; looks again every few milliseconds. */
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs = 10_000,
+): Promise<void> {
+  const end = performance.now() + timeoutMs;
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`never happened: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

@@ -1,0 +1,216 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { gatewayPaths } from "../../../host/gateway-folder.ts";
+import { startManagementServer, type ManagementServer } from "../../../host/management/server.ts";
+import { createFakeBackend, textEvent, type FakeBackend } from "../../host/management/fake-backend.ts";
+import { DONE, quietLog } from "../../host/fake-parts.ts";
+import { runCommand } from "./run-command.ts";
+
+let dir: string;
+let backend: FakeBackend;
+let server: ManagementServer;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "sp-operate-"));
+  backend = createFakeBackend();
+  const { run, socket } = gatewayPaths(dir);
+  await mkdir(run);
+  server = await startManagementServer(backend, { socket, bodyBytesMax: 1024 * 1024, log: quietLog });
+});
+afterEach(async () => {
+  await server.close();
+  await rm(dir, { recursive: true });
+});
+
+const run = (...argv: string[]) => runCommand(argv, { SANDPIPER_DIR: dir });
+
+test("the folder is --dir before SANDPIPER_DIR", async () => {
+  const list = ["device", "list", "--dir"];
+  expect(await runCommand([...list, dir], { SANDPIPER_DIR: "/nowhere" })).toMatchObject({ code: 0 });
+  expect(await runCommand([...list, "/nowhere"], { SANDPIPER_DIR: dir })).toEqual({
+    code: 1,
+    out: "",
+    err: [
+      'error: gateway in "/nowhere": there is none',
+      "hint: name its folder with --dir or SANDPIPER_DIR, or make one with: sandpiper init",
+    ].join("\n"),
+  });
+});
+
+test("init makes a gateway and says what comes next", async () => {
+  const fresh = join(dir, "fresh");
+  const { code, out } = await run("init", "--dir", fresh, "--id", "site-7", "--hostname", "site-7.example");
+  expect(code).toBe(0);
+  expect(out).toContain(`gateway "site-7" made in ${fresh}`);
+  expect(out).toContain("sandpiper trust add");
+});
+
+test("device add prints nothing but the connection string, for a shell to take", async () => {
+  const { out, err } = await run("device", "add", "thermo1");
+  expect(out).toMatch(/^HostName=gw\.example;DeviceId=thermo1;SharedAccessKey=[\w+/]{43}=$/);
+  expect(err).toBe("");
+});
+
+test("device add --module makes a module of the gateway", async () => {
+  expect((await run("device", "add", "--module", "reader")).out).toContain("DeviceId=gw;ModuleId=reader;");
+  expect((await run("device", "list")).out).toBe("DEVICE  MODULE  ENABLED\ngw      reader  yes");
+  expect((await run("device", "remove", "gw", "--module", "reader")).out).toBe("removed gw/reader");
+});
+
+test("a device that exists is named, and keeps its keys", async () => {
+  await run("device", "add", "thermo1");
+  const { code, err } = await run("device", "add", "thermo1", "--json");
+  expect(code).toBe(1);
+  expect(JSON.parse(err).error.code).toBe("SP_IDENTITY_EXISTS");
+});
+
+test("apply sends the file, and the folder its images are relative to", async () => {
+  const file = join(dir, "deployment.json");
+  await writeFile(file, '{"modulesContent":{}}');
+  const { code, out } = await run("apply", file);
+  expect({ code, out }).toEqual({ code: 0, out: "applied: 200" });
+  expect(backend.applied).toEqual([{ deployment: { modulesContent: {} }, baseDir: dir }]);
+});
+
+test("a deployment that is not applied is an exit code of 1 and the reason", async () => {
+  const file = join(dir, "deployment.json");
+  await writeFile(file, "{}");
+  backend.apply = async () => ({
+    ...DONE,
+    code: 500,
+    description: 'artifact "filter.wasm": no signature beside it',
+    error: { code: "SP_ARTIFACT_UNSIGNED", message: "", hint: "sign it", details: {} },
+  });
+  expect(await run("apply", file)).toEqual({
+    code: 1,
+    out: "",
+    err: [
+      'not applied: 500 artifact "filter.wasm": no signature beside it',
+      "  hint: sign it",
+      "  what ran before still runs; see: sandpiper list",
+    ].join("\n"),
+  });
+  expect(JSON.parse((await run("apply", file, "--json")).out)).toMatchObject({ code: 500 });
+});
+
+test("a deployment that was rolled back says to which one", async () => {
+  const file = join(dir, "deployment.json");
+  await writeFile(file, "{}");
+  backend.apply = async () => ({ ...DONE, code: 500, description: "filter: failed", rolledBackTo: 3 });
+  expect((await run("apply", file)).err).toContain("deployment 3 runs again");
+});
+
+test("a deployment that is not JSON is refused at its place, before anything is sent", async () => {
+  const file = join(dir, "deployment.json");
+  await writeFile(file, '{\n  "a": 1,\n}');
+  expect((await run("apply", file)).err).toContain(`error: ${file}:3:1: `);
+  expect(await run("apply", join(dir, "none.json"))).toMatchObject({
+    code: 1,
+    err: `error: file "${join(dir, "none.json")}": not found`,
+  });
+  expect(backend.applied).toEqual([]);
+});
+
+test("list is a table, or JSON", async () => {
+  const module = {
+    name: "filter",
+    status: "running",
+    description: "up 3 s\u001b[31m",
+    restarts: 0,
+    image: "file:filter.wasm",
+    digest: null,
+    version: "",
+    lastError: null,
+    startedAt: null,
+    inputs: [],
+    outputs: [],
+  };
+  backend.modules = async () => [module];
+  expect((await run("list")).out.split("\n")).toEqual([
+    "NAME    STATUS   DESCRIPTION       RESTARTS  IMAGE",
+    "filter  running  up 3 s\\u{1b}[31m         0  file:filter.wasm",
+  ]);
+  expect(JSON.parse((await run("list", "--json")).out)).toEqual([module]);
+});
+
+test("restart starts a module anew", async () => {
+  expect((await run("restart", "filter")).out).toBe("restarting filter");
+  expect(backend.restarted).toEqual(["filter"]);
+});
+
+test("logs prints the lines that were asked for", async () => {
+  expect((await run("logs", "filter", "-n", "2")).out).toBe("line 0\nline 1");
+  expect((await run("logs", "nobody")).err).toBe('error: module "nobody": unknown');
+});
+
+test("events shows the last ones, one line each", async () => {
+  for (let n = 0; n < 30; n++) backend.events.push(textEvent(n, `{"n":${n}}`));
+  const { out } = await run("events", "--tail", "2");
+  expect(out.split("\n")).toEqual([
+    '2023-11-14T22:13:20.028Z gw/filter alerts level=high {"n":28}',
+    '2023-11-14T22:13:20.029Z gw/filter alerts level=high {"n":29}',
+  ]);
+  expect((await run("events", "--from", "0")).out.split("\n")).toHaveLength(30);
+});
+
+test("events --json is one object a line, with text as text and bytes as base64", async () => {
+  backend.events.push(textEvent(0, "hot"), { ...textEvent(1, ""), body: new Uint8Array([0xff]) });
+  const lines = (await run("events", "--json")).out.split("\n").map((line) => JSON.parse(line));
+  expect(lines.map(({ body, bodyEncoding }) => [body, bodyEncoding])).toEqual([
+    ["hot", "utf8"],
+    ["/w==", "base64"],
+  ]);
+  expect(lines[0].properties).toEqual({ level: "high" });
+});
+
+test("events that were given up before they were read are counted", async () => {
+  backend.events.push(textEvent(7, "late"));
+  const readEvents = backend.hub.readEvents;
+  backend.hub.readEvents = async (query) => ({ ...(await readEvents(query)), oldest: 7 });
+  expect((await run("events", "--from", "2")).err).toContain("5 events were given up");
+});
+
+test("queue list is a table", async () => {
+  expect((await run("queue", "list")).out.split("\n")).toEqual([
+    "ENDPOINT   PRIORITY  MESSAGES  SIZE   OLDEST  IN FLIGHT  CONSUMER",
+    "$upstream         0         0  100 B  -               0  log",
+  ]);
+});
+
+test("dlq list shows what killed a message, the message, and the stack", async () => {
+  backend.hub.deadLetters = async () => ({
+    letters: [
+      {
+        offset: 3,
+        endpoint: "filter/input",
+        reason: "trap",
+        fault: { kind: "abort", message: "not json", stack: "at onInput (filter.ts:7:3)" },
+        text: null,
+        digest: null,
+        diedAt: "2026-01-01T00:00:00.000Z",
+        message: textEvent(1, "\u0007boom"),
+      },
+    ],
+    next: 4,
+  });
+  expect((await run("dlq", "list")).out.split("\n")).toEqual([
+    "2026-01-01T00:00:00.000Z filter/input #3 trap, abort: not json",
+    "  2023-11-14T22:13:20.001Z gw/filter alerts level=high \\u{7}boom",
+    "    at onInput (filter.ts:7:3)",
+  ]);
+});
+
+test.for([
+  [["apply"], "argument <deployment.json>: missing"],
+  [["logs", "a", "b"], 'argument "b": one too many'],
+  [["logs", "a", "--lines", "many"], 'option --lines "many": not a whole number from 0 to 10000'],
+  [["events", "--from=-1"], 'option --from "-1": not a whole number'],
+  [["events", "--from", "1", "--tail", "1"], "options --tail and --from: exclude each other"],
+  [["list", "--follow"], 'unknown option "--follow"'],
+] as const)("%j is a mistake of usage: %s", async ([argv, message]) => {
+  const { code, err } = await run(...argv);
+  expect(code).toBe(2);
+  expect(err).toContain(`error: ${message}`);
+});

@@ -1,0 +1,31 @@
+/** Every command by its name: a row each, and each loaded only when it is asked for. */
+import type { Command } from "./command.ts";
+
+export type CommandTable = Readonly<Record<string, () => Promise<Command>>>;
+
+export const COMMANDS: CommandTable = {
+  new: async () => (await import("./develop/new.ts")).newCommand,
+  build: async () => (await import("./develop/build.ts")).buildCommand,
+  keygen: async () => (await import("./develop/keygen.ts")).keygenCommand,
+  sign: async () => (await import("./develop/sign.ts")).signCommand,
+  verify: async () => (await import("./develop/verify.ts")).verifyCommand,
+  inspect: async () => (await import("./develop/inspect.ts")).inspectCommand,
+
+  demo: async () => (await import("./demo/demo.ts")).demoCommand,
+  init: async () => (await import("./operate/init.ts")).initCommand,
+  run: async () => (await import("./operate/run.ts")).runCommand,
+  status: async () => (await import("./operate/status.ts")).statusCommand,
+  apply: async () => (await import("./operate/apply.ts")).applyCommand,
+  list: async () => (await import("./operate/list.ts")).listCommand,
+  restart: async () => (await import("./operate/restart.ts")).restartCommand,
+  logs: async () => (await import("./operate/logs.ts")).logsCommand,
+  events: async () => (await import("./operate/events.ts")).eventsCommand,
+  "device add": async () => (await import("./operate/device.ts")).deviceAddCommand,
+  "device list": async () => (await import("./operate/device.ts")).deviceListCommand,
+  "device remove": async () => (await import("./operate/device.ts")).deviceRemoveCommand,
+  "queue list": async () => (await import("./operate/queue.ts")).queueListCommand,
+  "dlq list": async () => (await import("./operate/dead-letters.ts")).deadLetterListCommand,
+  "trust add": async () => (await import("./operate/trust.ts")).trustAddCommand,
+  "trust list": async () => (await import("./operate/trust.ts")).trustListCommand,
+  "trust remove": async () => (await import("./operate/trust.ts")).trustRemoveCommand,
+};

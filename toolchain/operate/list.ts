@@ -1,0 +1,34 @@
+/** `sandpiper list`: what runs. */
+import type { ModuleStatus } from "../../host/index.ts";
+import { noPositionals } from "./arguments.ts";
+import type { Command } from "../command.ts";
+import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
+import { printable } from "./message-text.ts";
+import { formatTable, type Column } from "./table.ts";
+
+const COLUMNS: readonly Column<ModuleStatus>[] = [
+  { title: "NAME", cell: ({ name }) => name },
+  { title: "STATUS", cell: ({ status }) => status },
+  { title: "DESCRIPTION", cell: ({ description }) => printable(description) },
+  { title: "RESTARTS", cell: ({ restarts }) => restarts },
+  { title: "IMAGE", cell: ({ image }) => printable(image) },
+];
+
+export const listCommand: Command = {
+  name: "list",
+  group: "operate",
+  summary: "list the modules and what they are doing",
+  usage: "sandpiper list [--dir <folder>] [--json]",
+  example: "sandpiper list",
+  options: DIR_OPTION,
+  async run({ values, positionals, env, json, out }) {
+    noPositionals(positionals, this.usage);
+    const { createManagementClient } = await import("../../host/index.ts");
+    const modules = await createManagementClient(gatewayDir(values, env)).modules();
+    if (json) out(JSON.stringify(modules));
+    else out(modules.length === 0 ? NO_MODULES : formatTable(COLUMNS, modules));
+    return 0;
+  },
+};
+
+const NO_MODULES = "no modules; bring some with: sandpiper apply <deployment.json>";

@@ -1,0 +1,43 @@
+/** `sandpiper status`: the gateway itself, on one screen. */
+import type { GatewayStatus } from "../../host/index.ts";
+import { noPositionals } from "./arguments.ts";
+import type { Command } from "../command.ts";
+import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
+import { formatAge } from "./table.ts";
+
+const CERTIFICATE_WARN_DAYS = 30;
+
+export const statusCommand: Command = {
+  name: "status",
+  group: "operate",
+  summary: "show how the gateway is doing",
+  usage: "sandpiper status [--dir <folder>] [--json]",
+  example: "sandpiper status",
+  options: DIR_OPTION,
+  async run({ values, positionals, env, json, out }) {
+    noPositionals(positionals, this.usage);
+    const { createManagementClient } = await import("../../host/index.ts");
+    const status = await createManagementClient(gatewayDir(values, env)).status();
+    out(json ? JSON.stringify(status) : formatStatus(status, Date.now()));
+    return status.state === "failed" ? 1 : 0;
+  },
+};
+
+export function formatStatus(status: GatewayStatus, nowMs: number): string {
+  const { gatewayId, version, pid, state, startedAt, listeners, hub, hubRestarts, hubFailure } = status;
+  const lines = [
+    `gateway   ${gatewayId}, sandpiper ${version}, process ${pid}`,
+    `state     ${state}, up ${formatAge(nowMs - Date.parse(startedAt))}`,
+    ...listeners.map(({ protocol, host, port }) => `listens   ${protocol}://${host}:${port}`),
+    ...(hub ? [`hub       store ${hub.state}, ${hub.connections} connections`] : []),
+    ...(hubRestarts > 0 || hubFailure ? [`          made again ${hubRestarts} times: ${hubFailure}`] : []),
+    ...(status.certificate ? [formatCertificate(status.certificate)] : []),
+  ];
+  return lines.join("\n");
+}
+
+function formatCertificate({ notAfter, daysLeft }: NonNullable<GatewayStatus["certificate"]>): string {
+  if (daysLeft < 0) return `TLS       certificate EXPIRED on ${notAfter}: restart the gateway to renew it`;
+  const advice = daysLeft < CERTIFICATE_WARN_DAYS ? ": restart the gateway to renew it" : "";
+  return `TLS       certificate good for ${daysLeft} days${advice}`;
+}
