@@ -213,15 +213,15 @@ run(
     let kills = 0;
     while (acked < all.length) {
       const client = await connect(gateway, device);
-      let killing: Promise<void> | null = null;
+      const killing: Promise<void>[] = [];
       acked = await publishFrom(client, all, acked, (count) => {
-        if (killing !== null || kills >= KILLS || count < killAt[kills]!) return;
+        if (killing.length > 0 || kills >= KILLS || count < killAt[kills]!) return;
         kills++;
-        killing = new Promise((resolve) => setTimeout(() => resolve(gateway.end("SIGKILL")), below(5)));
+        killing.push(new Promise((resolve) => setTimeout(() => resolve(gateway.end("SIGKILL")), below(5))));
       });
       await client.endAsync(true);
-      if (killing === null) continue;
-      await killing;
+      if (killing.length === 0) continue;
+      await Promise.all(killing);
       await gateway.start();
     }
     expect(kills).toBe(KILLS);
