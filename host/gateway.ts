@@ -161,16 +161,21 @@ async function startGateway(
   onStop("agent", () => agent.stop());
   view.agent = agent;
   // Devices do not wait for modules: what is meant for them is queued.
-  void agent
-    .boot()
-    .then(({ version: deployment, code, description }) =>
-      log.info({ deployment, code, description }, "deployment is up"),
-    );
+  void agent.boot().then((status) => logBoot(log, status));
   view.phase = "running";
   onStop("phase", async () => {
     view.phase = "stopping";
   });
   return { gatewayId: config.gatewayId, listeners, recoveryMs, recovered };
+}
+
+const APPLIED = 200;
+const NONE_YET = 417;
+
+function logBoot(log: Log, { version, code, description }: DeploymentStatus): void {
+  if (code === NONE_YET) log.info({}, "no deployment yet; sandpiper apply brings one");
+  else if (code === APPLIED) log.info({ deployment: version }, "deployment is up");
+  else log.error({ deployment: version, code, description }, "deployment did not come up");
 }
 
 async function startManagement(
