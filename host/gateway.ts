@@ -37,7 +37,7 @@ export interface GatewayParts {
 
 /** What the gateway needs of its agent. */
 export interface GatewayAgent {
-  /** Brings up what ran when the gateway stopped. Never rejects: what is wrong is in the status. */
+  /** Brings up what ran when the gateway stopped. What is wrong is in the status; rejects when told to stop. */
   boot(): Promise<DeploymentStatus>;
   apply(deployment: unknown, options: { readonly baseDir: string }): Promise<DeploymentStatus>;
   reported(): unknown;
@@ -161,16 +161,27 @@ async function startGateway(
   onStop("agent", () => agent.stop());
   view.agent = agent;
   // Devices do not wait for modules: what is meant for them is queued.
-  void agent
-    .boot()
-    .then(({ version: deployment, code, description }) =>
-      log.info({ deployment, code, description }, "deployment is up"),
-    );
+  void boot(agent, log);
   view.phase = "running";
   onStop("phase", async () => {
     view.phase = "stopping";
   });
   return { gatewayId: config.gatewayId, listeners, recoveryMs, recovered };
+}
+
+const APPLIED = 200;
+const NONE_YET = 417;
+
+/** Never rejects. */
+async function boot(agent: GatewayAgent, log: Log): Promise<void> {
+  const { version, code, description } = await agent.boot().catch((error: unknown) => ({
+    version: null,
+    code: null,
+    description: toErrorRecord(error).message,
+  }));
+  if (code === NONE_YET) log.info({}, "no deployment yet; sandpiper apply brings one");
+  else if (code === APPLIED) log.info({ deployment: version }, "deployment is up");
+  else log.error({ deployment: version, code, description }, "deployment did not come up");
 }
 
 async function startManagement(
