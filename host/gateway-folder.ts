@@ -8,7 +8,7 @@ import { hostname as osHostname } from "node:os";
 import { join, resolve } from "node:path";
 import { SandpiperError } from "../abi/index.ts";
 import { ConfigError, FolderError } from "./errors.ts";
-import { decodeGatewayConfig, type ListenerSettings } from "./gateway-config.ts";
+import { decodeGatewayConfig, LISTENER_DEFAULTS, type ListenerSettings } from "./gateway-config.ts";
 
 export interface GatewayPaths {
   readonly dir: string;
@@ -70,10 +70,16 @@ export interface InitOptions {
 export async function initGateway(dir: string, options: InitOptions = {}): Promise<GatewayPaths> {
   const target = gatewayPaths(dir);
   const hostname = options.hostname ?? osHostname();
+  const listeners = options.listeners ?? [{ protocol: "mqtt" }, { protocol: "mqtts" }];
   const config = {
     gatewayId: options.gatewayId ?? defaultGatewayId(hostname),
     hostname,
-    listeners: options.listeners ?? [{ protocol: "mqtt" }, { protocol: "mqtts" }],
+    // Written out, because ports are what is changed first.
+    listeners: listeners.map(({ protocol, ...rest }) => ({
+      protocol,
+      ...LISTENER_DEFAULTS[protocol],
+      ...rest,
+    })),
   };
   const text = `${JSON.stringify(config, null, 2)}\n`;
   await decodeGatewayConfig(text, target.config);

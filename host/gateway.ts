@@ -7,12 +7,12 @@
  */
 import { toErrorRecord } from "../abi/index.ts";
 import type { Hub, HubConfig, HubStarted, HubThread, ListenerConfig } from "../hub/index.ts";
+import type { Agent } from "./agent/index.ts";
 import { createBackend, type GatewayView } from "./gateway-backend.ts";
 import { readGatewayConfig, type GatewayConfig } from "./gateway-config.ts";
 import { gatewayPaths, type GatewayPaths } from "./gateway-folder.ts";
 import { HubKeeper } from "./hub-keeper.ts";
 import type { Log } from "./log.ts";
-import type { DeploymentStatus, ModuleStatus } from "./management/api.ts";
 import type { ManagementBackend } from "./management/backend.ts";
 import type { ManagementServer } from "./management/server.ts";
 import { gatewayParts } from "./parts.ts";
@@ -36,23 +36,18 @@ export interface GatewayParts {
 }
 
 /** What the gateway needs of its agent. */
-export interface GatewayAgent {
-  /** Brings up what ran when the gateway stopped. Never rejects: what is wrong is in the status. */
-  boot(): Promise<DeploymentStatus>;
-  apply(deployment: unknown, options: { readonly baseDir: string }): Promise<DeploymentStatus>;
-  reported(): unknown;
-  modules(): readonly ModuleStatus[];
-  restartModule(name: string): void;
-  tailLog(name: string, options: { readonly lines: number }): Promise<readonly string[]>;
-  followLog(
-    name: string,
-    options: { readonly lines: number; readonly signal: AbortSignal },
-  ): AsyncIterable<string>;
-  /** The hub is another one now: it wants its routes, and modules have to be opened with it anew. */
-  hubRestarted(): Promise<void>;
-  /** Ends every module, letting what is in flight come to its end first; bounded in time. */
-  stop(): Promise<void>;
-}
+export type GatewayAgent = Pick<
+  Agent,
+  | "boot"
+  | "apply"
+  | "reported"
+  | "modules"
+  | "restartModule"
+  | "tailLog"
+  | "followLog"
+  | "hubRestarted"
+  | "stop"
+>;
 
 export interface GatewayStarted {
   readonly gatewayId: string;
@@ -161,16 +156,27 @@ async function startGateway(
   onStop("agent", () => agent.stop());
   view.agent = agent;
   // Devices do not wait for modules: what is meant for them is queued.
-  void agent
-    .boot()
-    .then(({ version: deployment, code, description }) =>
-      log.info({ deployment, code, description }, "deployment is up"),
-    );
+  void boot(agent, log);
   view.phase = "running";
   onStop("phase", async () => {
     view.phase = "stopping";
   });
   return { gatewayId: config.gatewayId, listeners, recoveryMs, recovered };
+}
+
+const APPLIED = 200;
+const NONE_YET = 417;
+
+/** Never rejects. */
+async function boot(agent: GatewayAgent, log: Log): Promise<void> {
+  const { version, code, description } = await agent.boot().catch((error: unknown) => ({
+    version: null,
+    code: null,
+    description: toErrorRecord(error).message,
+  }));
+  if (code === NONE_YET) log.info({}, "no deployment yet; sandpiper apply brings one");
+  else if (code === APPLIED) log.info({ deployment: version }, "deployment is up");
+  else log.error({ deployment: version, code, description }, "deployment did not come up");
 }
 
 async function startManagement(

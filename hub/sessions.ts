@@ -32,6 +32,8 @@ export interface Session {
   readonly publisher: Publisher;
   subscriber: Subscriber | null;
   inputsQos: 0 | 1;
+  /** Deliveries made on this connection, by all its subscribers. */
+  delivered: number;
 }
 
 type Connection = MqttConnection<Session, Plan>;
@@ -78,7 +80,7 @@ export class Sessions implements MqttHandler<Session, Plan> {
     this.#live.get(name)?.close("taken_over");
     this.#live.set(name, connection);
     const publisher = new Publisher(this.#engine, connection);
-    connection.session = { deviceId, moduleId, publisher, subscriber: null, inputsQos: 1 };
+    connection.session = { deviceId, moduleId, publisher, subscriber: null, inputsQos: 1, delivered: 0 };
     metrics.connections_total++;
     connection.connack(CONNACK.ACCEPTED, false);
   }
@@ -172,7 +174,8 @@ export class Sessions implements MqttHandler<Session, Plan> {
         const topics = new InputTopics(deviceId, moduleId, input, (id) => this.#engine.sources.origin(id));
         return { endpoint, topicOf: (block: Block, frame: number) => topics.topicOf(block, frame) };
       });
-    session.subscriber = new Subscriber(connection, this.#host(), inputs, session.inputsQos);
+    const { inputsQos, delivered } = session;
+    session.subscriber = new Subscriber(connection, this.#host(), inputs, inputsQos, delivered);
     for (const { endpoint } of inputs) endpoint.consumer = session.subscriber;
     this.#engine.tick();
     session.subscriber.pump();
@@ -182,6 +185,7 @@ export class Sessions implements MqttHandler<Session, Plan> {
     const { subscriber } = session;
     if (subscriber === null) return;
     subscriber.close();
+    session.delivered = subscriber.sequence;
     session.subscriber = null;
     for (const endpoint of this.#engine.endpoints.all()) {
       if (endpoint.consumer === subscriber) endpoint.consumer = null;

@@ -1,5 +1,4 @@
 /** Requests about messages: the event log, the queues, the dead letters. */
-import type { FastifyInstance } from "fastify";
 import type { DeadLetter, EventRecord } from "../../hub/index.ts";
 import {
   DEAD_LETTERS_LIMIT_MAX,
@@ -11,32 +10,48 @@ import {
   type EventView,
 } from "./api.ts";
 import type { ManagementBackend } from "./backend.ts";
+import { decodeQuery, integer, optional, text, withDefault } from "./fields.ts";
+import type { Route } from "./http.ts";
 
 type HubFace = ManagementBackend["hub"];
-type EventQuery = { from?: number; tail?: number; limit: number; waitMs: number };
 
-export function messageRoutes(app: FastifyInstance, { hub }: ManagementBackend): void {
-  app.get<{ Querystring: EventQuery }>(
-    "/events",
-    { schema: { querystring: EVENT_QUERY } },
-    async ({ query: { from, tail, limit, waitMs } }): Promise<EventPageView> => {
+const offset = integer(0, Number.MAX_SAFE_INTEGER);
+const ENDPOINT_LENGTH_MAX = 300;
+
+const EVENT_QUERY = {
+  from: optional(offset),
+  tail: optional(offset),
+  limit: withDefault(integer(1, EVENTS_LIMIT_MAX), 100),
+  waitMs: withDefault(integer(0, EVENTS_WAIT_MS_MAX), 0),
+};
+const DEAD_LETTER_QUERY = {
+  endpoint: optional(text(/./, ENDPOINT_LENGTH_MAX)),
+  from: withDefault(offset, 0),
+  limit: withDefault(integer(1, DEAD_LETTERS_LIMIT_MAX), 100),
+};
+
+export const messageRoutes = ({ hub }: ManagementBackend): readonly Route[] => [
+  {
+    method: "GET",
+    path: "/events",
+    async handle({ query }) {
+      const { from, tail, limit, waitMs } = decodeQuery(query, EVENT_QUERY);
       const start = from ?? (tail === undefined ? 0 : await tailOffset(hub, tail));
       const page = await hub.readEvents({ from: start, limit, waitMs });
-      return { events: page.events.map(toEventView), next: page.next, oldest: page.oldest };
+      return { json: { ...page, events: page.events.map(toEventView) } satisfies EventPageView };
     },
-  );
-
-  app.get("/queues", () => hub.queues());
-
-  app.get<{ Querystring: { endpoint?: string; from: number; limit: number } }>(
-    "/deadletters",
-    { schema: { querystring: DEAD_LETTER_QUERY } },
-    async ({ query }): Promise<DeadLetterPageView> => {
-      const page = await hub.deadLetters(query);
-      return { letters: page.letters.map(toDeadLetterView), next: page.next };
+  },
+  { method: "GET", path: "/queues", handle: async () => ({ json: await hub.queues() }) },
+  {
+    method: "GET",
+    path: "/deadletters",
+    async handle({ query }) {
+      const { endpoint, ...range } = decodeQuery(query, DEAD_LETTER_QUERY);
+      const page = await hub.deadLetters(endpoint === undefined ? range : { endpoint, ...range });
+      return { json: { ...page, letters: page.letters.map(toDeadLetterView) } satisfies DeadLetterPageView };
     },
-  );
-}
+  },
+];
 
 /** Where the last `count` events begin. The log may move on meanwhile: by a few events, either way. */
 async function tailOffset(hub: HubFace, count: number): Promise<number> {
@@ -54,27 +69,3 @@ const toDeadLetterView = ({ message, ...rest }: DeadLetter): DeadLetterView => (
   ...rest,
   message: toEventView(message),
 });
-
-const offset = { type: "integer", minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const;
-const limit = (maximum: number) => ({ type: "integer", minimum: 1, maximum, default: 100 }) as const;
-
-const EVENT_QUERY = {
-  type: "object",
-  additionalProperties: false,
-  properties: {
-    from: offset,
-    tail: offset,
-    limit: limit(EVENTS_LIMIT_MAX),
-    waitMs: { type: "integer", minimum: 0, maximum: EVENTS_WAIT_MS_MAX, default: 0 },
-  },
-} as const;
-
-const DEAD_LETTER_QUERY = {
-  type: "object",
-  additionalProperties: false,
-  properties: {
-    endpoint: { type: "string", minLength: 1, maxLength: 300 },
-    from: { ...offset, default: 0 },
-    limit: limit(DEAD_LETTERS_LIMIT_MAX),
-  },
-} as const;

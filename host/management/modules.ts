@@ -1,59 +1,40 @@
 /** Requests about the gateway itself, its deployment, its modules and their logs. */
-import { Readable } from "node:stream";
-import type { FastifyInstance } from "fastify";
 import { LOG_LINES_MAX } from "./api.ts";
 import type { ManagementBackend } from "./backend.ts";
+import { boolean, decodeBody, decodeQuery, integer, object, text, withDefault } from "./fields.ts";
+import type { Route } from "./http.ts";
 
-const LOG_LINES_DEFAULT = 100;
+const PATH_LENGTH_MAX = 4096;
 
-export function moduleRoutes(app: FastifyInstance, backend: ManagementBackend, closing: AbortSignal): void {
-  app.get("/status", () => backend.status());
-  app.get("/modules", () => backend.modules());
-  app.get("/deployment", () => backend.reported());
+const DEPLOYMENT_BODY = { deployment: object, baseDir: text(/^\//, PATH_LENGTH_MAX) };
+const LOG_QUERY = { lines: withDefault(integer(0, LOG_LINES_MAX), 100), follow: withDefault(boolean, false) };
 
-  app.post<{ Body: { deployment: object; baseDir: string } }>(
-    "/deployment",
-    { schema: { body: DEPLOYMENT_BODY } },
-    ({ body }) => backend.apply(body.deployment, body.baseDir),
-  );
-
-  app.post<{ Params: { name: string } }>("/modules/:name/restart", async ({ params }, reply) => {
-    await backend.restart(params.name);
-    return reply.code(204).send();
-  });
-
-  app.get<{ Params: { name: string }; Querystring: { lines: number; follow: boolean } }>(
-    "/modules/:name/logs",
-    { schema: { querystring: LOG_QUERY } },
-    async (request, reply) => {
-      const gone = new AbortController();
-      reply.raw.once("close", () => gone.abort());
-      const signal = AbortSignal.any([gone.signal, closing]);
-      const lines = await backend.readLog(request.params.name, { ...request.query, signal });
-      return reply.type("text/plain; charset=utf-8").send(Readable.from(terminated(lines)));
+export const moduleRoutes = (backend: ManagementBackend): readonly Route[] => [
+  { method: "GET", path: "/status", handle: async () => ({ json: await backend.status() }) },
+  { method: "GET", path: "/modules", handle: async () => ({ json: await backend.modules() }) },
+  { method: "GET", path: "/deployment", handle: async () => ({ json: await backend.reported() }) },
+  {
+    method: "POST",
+    path: "/deployment",
+    async handle({ body }) {
+      const { deployment, baseDir } = decodeBody(body, DEPLOYMENT_BODY);
+      return { json: await backend.apply(deployment, baseDir) };
     },
-  );
-}
-
-async function* terminated(lines: AsyncIterable<string>): AsyncIterable<string> {
-  for await (const line of lines) yield `${line}\n`;
-}
-
-const DEPLOYMENT_BODY = {
-  type: "object",
-  additionalProperties: false,
-  required: ["deployment", "baseDir"],
-  properties: {
-    deployment: { type: "object" },
-    baseDir: { type: "string", pattern: "^/", maxLength: 4096 },
   },
-} as const;
-
-const LOG_QUERY = {
-  type: "object",
-  additionalProperties: false,
-  properties: {
-    lines: { type: "integer", minimum: 0, maximum: LOG_LINES_MAX, default: LOG_LINES_DEFAULT },
-    follow: { type: "boolean", default: false },
+  {
+    method: "POST",
+    path: "/modules/:name/restart",
+    async handle({ params }) {
+      await backend.restart(params["name"]!);
+      return null;
+    },
   },
-} as const;
+  {
+    method: "GET",
+    path: "/modules/:name/logs",
+    async handle({ params, query, signal }) {
+      const options = decodeQuery(query, LOG_QUERY);
+      return { lines: await backend.readLog(params["name"]!, { ...options, signal }) };
+    },
+  },
+];

@@ -51,20 +51,31 @@ export class Subscriber implements Consumer {
   /** Deliveries in flight, by sequence modulo RING. */
   readonly #lanes: (Lane | null)[] = Array.from({ length: RING }, () => null);
   readonly #acked = new Uint8Array(RING);
-  #base = 0;
-  #next = 0;
+  #base: number;
+  #next: number;
 
+  /**
+   * @param sequence deliveries made before on this connection: packet ids follow from the number, so that an
+   *   acknowledgement on its way when a consumer is replaced is never taken for that of another message
+   */
   constructor(
     socket: SubscriberSocket,
     host: SubscriberHost,
     inputs: readonly SubscribedInput[],
     qos: 0 | 1,
+    sequence: number,
   ) {
+    this.#base = this.#next = sequence;
     this.#socket = socket;
     this.#host = host;
     this.#inputs = inputs;
     this.#qos = qos;
     for (const { endpoint } of inputs) for (const lane of endpoint.lanes) lane.rewind();
+  }
+
+  /** Deliveries made on this connection so far. */
+  get sequence(): number {
+    return this.#next;
   }
 
   get outstanding(): number {
@@ -135,8 +146,10 @@ export class Subscriber implements Consumer {
     }
   }
 
-  /** The connection is gone: everything not settled will be delivered again. */
+  /** Everything not settled will be delivered again, unless another consumer is at it already. */
   close(): void {
-    for (const { endpoint } of this.#inputs) for (const lane of endpoint.lanes) lane.rewind();
+    for (const { endpoint } of this.#inputs) {
+      if (endpoint.consumer === this) for (const lane of endpoint.lanes) lane.rewind();
+    }
   }
 }

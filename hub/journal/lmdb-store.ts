@@ -10,7 +10,17 @@
  * that opening a store never reads a body. All writes of a group are issued in one turn, which lmdb puts into
  * one transaction; with `overlappingSync: false` a write's promise resolves when that is flushed (J7).
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, rmSync, statfsSync, statSync, writeSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { SandpiperError } from "../../abi/index.ts";
@@ -54,6 +64,7 @@ export class LmdbStore implements Store {
         encoding: "binary",
         keyEncoding: "binary",
       });
+      chmodSync(join(dir, "journal.mdb"), 0o600); // it holds the keys of devices
     } catch (cause) {
       throw new SandpiperError("SP_STORE_OPEN", `store: cannot open "${dir}": ${(cause as Error).message}`, {
         cause,

@@ -23,7 +23,9 @@ export interface TestHub extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-export async function startHub(options: { dir?: string; store?: Partial<StoreConfig> } = {}): Promise<TestHub> {
+export async function startHub(
+  options: { dir?: string; store?: Partial<StoreConfig> } = {},
+): Promise<TestHub> {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), "sandpiper-hub-"));
   const failures: Error[] = [];
   const hub = new LocalHub((error) => failures.push(error));
@@ -51,7 +53,10 @@ export async function startHub(options: { dir?: string; store?: Partial<StoreCon
       return identity;
     },
     async connect(identity, clientOptions = {}) {
-      const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${port}`, { ...credentials(identity), ...clientOptions });
+      const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${port}`, {
+        ...credentials(identity),
+        ...clientOptions,
+      });
       clients.push(client);
       return client;
     },

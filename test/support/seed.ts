@@ -1,6 +1,11 @@
 /** Random tests print their seed, and take it back as SEED=. */
-export function seeded(name: string): { readonly seed: number; readonly random: () => number; readonly below: (n: number) => number } {
-  const seed = process.env["SEED"] === undefined ? (Math.random() * 2 ** 31) | 0 : Number(process.env["SEED"]);
+export function seeded(name: string): {
+  readonly seed: number;
+  readonly random: () => number;
+  readonly below: (n: number) => number;
+} {
+  const seed =
+    process.env["SEED"] === undefined ? (Math.random() * 2 ** 31) | 0 : Number(process.env["SEED"]);
   console.info(`${name}: SEED=${seed}`);
   const random = mulberry32(seed);
   return { seed, random, below: (n) => Math.floor(random() * n) };

@@ -20,11 +20,11 @@ export const trustAddCommand: Command = {
   group: "operate",
   summary: "trust a public key: what it signed may run, from the next apply on",
   usage: "sandpiper trust add <key.pub> [--name <name>] [--dir <folder>]",
-  example: "sandpiper trust add release.pub",
+  example: "sandpiper trust add release.key.pub",
   options: { ...DIR_OPTION, name: { type: "string", description: "what to call it (the file's name)" } },
   async run({ values, positionals, env, json, out }) {
     const file = onlyPositional(positionals, "<key.pub>", this.usage);
-    const name = stringOption(values, "name") ?? basename(file).replace(/\.(pub|pem)$/, "");
+    const name = stringOption(values, "name") ?? basename(file).replace(/(\.key)?\.(pub|pem)$/, "");
     const pem = (await readBytes(file, KEY_FILE_BYTES_MAX)).toString("utf8");
     const { addTrustedKey, existingGateway } = await import("../../host/index.ts");
     const { trust } = existingGateway(gatewayDir(values, env));

@@ -104,8 +104,21 @@ test("a deployment larger than the bound is refused, with the setting that says 
   expect(backend.applied).toEqual([]);
 });
 
+test("a body that does not say its length is bounded as well", async () => {
+  const size = BODY_BYTES_MAX + 1;
+  const answer = await raw(
+    `POST /deployment HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n${size.toString(16)}\r\n${"x".repeat(size)}\r\n`,
+  );
+  expect(answer).toMatch(/^HTTP\/1.1 413 /);
+});
+
 test.for([
-  ["a key named __proto__", "POST", "/deployment", '{"baseDir":"/","deployment":{"__proto__":{"a":1}}}'],
+  ["a key named __proto__", "POST", "/deployment", '{"baseDir":"/","deployment":{},"__proto__":{"a":1}}'],
+  ["an inherited name", "POST", "/devices", '{"constructor":"a"}'],
+  ["a deployment that is a list", "POST", "/deployment", '{"baseDir":"/","deployment":[]}'],
+  ["nobody", "POST", "/devices", "{}"],
+  ["no body", "POST", "/devices", ""],
+  ["a path that is not encoded", "DELETE", "/devices/%zz", ""],
   ["an unknown key", "POST", "/devices", '{"deviceId":"a","key":"b"}'],
   ["a device id with a slash", "POST", "/devices", '{"deviceId":"a/b"}'],
   ["a relative base folder", "POST", "/deployment", '{"baseDir":".","deployment":{}}'],

@@ -89,10 +89,11 @@ export class RawClient implements Disposable {
     return performance.now() - begun;
   }
 
+  /** Resolves when the hub has answered, or the connection has ended. */
   async subscribe(topic: string): Promise<void> {
     const answered = new Promise<void>((resolve) => this.#subscribed.push(resolve));
     this.#send(subscription(topic));
-    await answered;
+    await Promise.race([answered, this.closed]);
   }
 
   /** Bytes handed over that the kernel has not taken: more than a few when the hub does not read. */

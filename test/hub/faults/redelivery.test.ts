@@ -1,0 +1,96 @@
+/** Consumers that come, go and are replaced while they have deliveries in hand. */
+import { expect, test } from "vitest";
+import { RawClient, subscription } from "../../support/faults/raw-client.ts";
+import { until, WindowPublisher } from "../../support/faults/window.ts";
+import { startHub, type TestHub } from "../../support/hub.ts";
+
+const INPUTS = "devices/gw/modules/sink/#";
+const ROUTES = { r: 'FROM /messages/* INTO BrokeredEndpoint("/modules/sink/inputs/in")' };
+
+interface Delivery {
+  readonly packetId: number;
+  readonly body: string;
+}
+
+async function lengthOf(hub: TestHub): Promise<number> {
+  return (await hub.hub.queues()).find(({ endpoint }) => endpoint === "sink/in")!.length;
+}
+
+/** Publishes `count` messages, numbered from where the publisher stands, and waits for their PUBACKs. */
+async function publish(hub: TestHub, publisher: WindowPublisher, count: number): Promise<void> {
+  const goal = publisher.next + count;
+  publisher.onAck = () => {
+    if (publisher.next >= goal) publisher.stop();
+  };
+  void publisher.run(hub.port);
+  await until("acknowledged", () => publisher.next >= goal && publisher.inFlight === 0);
+  publisher.disconnect();
+}
+
+test("a module that takes over its own connection settles only what it has acknowledged [J23 J25]", async () => {
+  await using hub = await startHub();
+  await hub.routes(ROUTES);
+  const sink = await hub.identity("gw", "sink");
+  await publish(hub, new WindowPublisher(await hub.identity("d"), 1, String), 60);
+  const total = await lengthOf(hub);
+
+  const before: Delivery[] = [];
+  using old = new RawClient(hub.port, sink, {
+    onPublish: ({ messageId, payload }) => before.push({ packetId: messageId!, body: String(payload) }),
+  });
+  await old.connected;
+  await old.subscribe(INPUTS);
+  await until("delivered", () => before.length === total);
+
+  // The new one says CONNECT and SUBSCRIBE in one breath, as it may, while the old one is still being closed.
+  const deliveries: Delivery[] = [];
+  using young = new RawClient(
+    hub.port,
+    sink,
+    { onPublish: ({ messageId, payload }) => deliveries.push({ packetId: messageId!, body: String(payload) }) },
+    [subscription(INPUTS)],
+  );
+  await young.connected;
+  await until("delivered again", () => deliveries.length >= total);
+  await young.ping();
+  const acknowledged = new Set<string>();
+  for (const { packetId, body } of deliveries.slice(0, 20)) {
+    young.puback(packetId);
+    acknowledged.add(body);
+  }
+  await young.ping();
+  expect(await lengthOf(hub)).toBe(total - acknowledged.size);
+  expect(deliveries.map(({ body }) => Number(body)), "once each").toEqual([...Array(total).keys()]);
+});
+
+test("while a delivery is in hand its packet id is never given to another, whatever becomes of the routes [J25 MQTT-2.3.1-3]", async () => {
+  await using hub = await startHub();
+  await hub.routes(ROUTES);
+  const sink = await hub.identity("gw", "sink");
+  const device = await hub.identity("d");
+  await publish(hub, new WindowPublisher(device, 1, String), 10);
+
+  const inHand = new Map<number, string>();
+  const reused: string[] = [];
+  using client = new RawClient(hub.port, sink, {
+    onPublish({ messageId, payload }) {
+      const held = inHand.get(messageId!);
+      if (held !== undefined && held !== String(payload)) reused.push(`${messageId}: ${held}, then ${String(payload)}`);
+      inHand.set(messageId!, String(payload));
+    },
+  });
+  await client.connected;
+  await client.subscribe(INPUTS);
+  await until("delivered", () => inHand.size >= 10);
+  for (const packetId of [...inHand.keys()].slice(0, 5)) {
+    client.puback(packetId);
+    inHand.delete(packetId);
+  }
+  await client.ping();
+  await hub.routes({ ...ROUTES, another: 'FROM /messages/* WHERE a = "b" INTO $upstream' });
+  await publish(hub, new WindowPublisher(device, 1, (n) => `new ${n}`), 10);
+  await client.ping();
+  await client.subscribe(INPUTS);
+  await client.ping();
+  expect(reused).toEqual([]);
+});

@@ -1,0 +1,43 @@
+/**
+ * A build of the hub with one line changed for the worse: to prove that a test which passes could fail.
+ */
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
+
+export interface Mutation {
+  /** Below `dist/`. */
+  readonly file: string;
+  /** As the compiler prints it; must be there exactly once. */
+  readonly from: string;
+  readonly to: string;
+}
+
+export class Mutant implements Disposable {
+  /** Its build, for `HubChild.start`. */
+  readonly dist: URL;
+  readonly #dir: string;
+
+  constructor({ file, from, to }: Mutation) {
+    this.#dir = mkdtempSync(join(tmpdir(), "sandpiper-mutant-"));
+    const dist = join(this.#dir, "dist");
+    for (const part of ["abi", "hub", "test/support/faults"]) {
+      mkdirSync(join(dist, part), { recursive: true });
+      cpSync(join(ROOT, "dist", part), join(dist, part), { recursive: true });
+    }
+    writeFileSync(join(this.#dir, "package.json"), '{ "type": "module" }');
+    symlinkSync(join(ROOT, "node_modules"), join(this.#dir, "node_modules"));
+    const path = join(dist, file);
+    const parts = readFileSync(path, "utf8").split(from);
+    if (parts.length !== 2) throw new Error(`${file}: found ${parts.length - 1} times: ${from}`);
+    writeFileSync(path, parts.join(to));
+    this.dist = pathToFileURL(`${dist}/`);
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+}
