@@ -35,6 +35,7 @@ class Bench {
       lingerMs: settings.lingerMs ?? 0,
       graceMs: settings.graceMs ?? 0,
       onDurable: () => this.durableCalls++,
+      onLingerEnding: () => undefined,
       onFailure: (error) => this.failures.push(error),
     });
   }

@@ -37,6 +37,7 @@ function open(store: MemoryStore): { journal: Journal; lane: Lane } {
     lingerMs: 0,
     graceMs: 0,
     onDurable: () => undefined,
+    onLingerEnding: () => undefined,
     onFailure: (error) => {
       throw error;
     },
