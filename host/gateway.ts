@@ -7,12 +7,12 @@
  */
 import { toErrorRecord } from "../abi/index.ts";
 import type { Hub, HubConfig, HubStarted, HubThread, ListenerConfig } from "../hub/index.ts";
+import type { Agent } from "./agent/index.ts";
 import { createBackend, type GatewayView } from "./gateway-backend.ts";
 import { readGatewayConfig, type GatewayConfig } from "./gateway-config.ts";
 import { gatewayPaths, type GatewayPaths } from "./gateway-folder.ts";
 import { HubKeeper } from "./hub-keeper.ts";
 import type { Log } from "./log.ts";
-import type { DeploymentStatus, ModuleStatus } from "./management/api.ts";
 import type { ManagementBackend } from "./management/backend.ts";
 import type { ManagementServer } from "./management/server.ts";
 import { gatewayParts } from "./parts.ts";
@@ -36,23 +36,18 @@ export interface GatewayParts {
 }
 
 /** What the gateway needs of its agent. */
-export interface GatewayAgent {
-  /** Brings up what ran when the gateway stopped. What is wrong is in the status; rejects when told to stop. */
-  boot(): Promise<DeploymentStatus>;
-  apply(deployment: unknown, options: { readonly baseDir: string }): Promise<DeploymentStatus>;
-  reported(): unknown;
-  modules(): readonly ModuleStatus[];
-  restartModule(name: string): void;
-  tailLog(name: string, options: { readonly lines: number }): Promise<readonly string[]>;
-  followLog(
-    name: string,
-    options: { readonly lines: number; readonly signal: AbortSignal },
-  ): AsyncIterable<string>;
-  /** The hub is another one now: it wants its routes, and modules have to be opened with it anew. */
-  hubRestarted(): Promise<void>;
-  /** Ends every module, letting what is in flight come to its end first; bounded in time. */
-  stop(): Promise<void>;
-}
+export type GatewayAgent = Pick<
+  Agent,
+  | "boot"
+  | "apply"
+  | "reported"
+  | "modules"
+  | "restartModule"
+  | "tailLog"
+  | "followLog"
+  | "hubRestarted"
+  | "stop"
+>;
 
 export interface GatewayStarted {
   readonly gatewayId: string;

@@ -2,16 +2,12 @@
  * The log of the gateway process: fields first, then a constant fragment. Whoever handles an error logs it;
  * bodies, keys and tokens are never fields. What modules say goes to their own logs, not here.
  */
+import type { Log } from "./supervisor/log.ts";
+
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
-export type LogFields = Readonly<Record<string, unknown>>;
-
-export interface Log {
-  debug(fields: LogFields, message: string): void;
-  info(fields: LogFields, message: string): void;
-  warn(fields: LogFields, message: string): void;
-  error(fields: LogFields, message: string): void;
-}
+export type LogFields = Parameters<Log["info"]>[0];
+export type { Log };
 
 /** One line per event: time, level, message, `key=value`. `write` gets the line without its end. */
 export function createLineLog(

@@ -5,8 +5,10 @@
  * Bodies are base64 on the wire, because a message need not be text. Keys of identities are given out once,
  * by the request that made them.
  */
-import type { ErrorRecord, Fault, Property } from "../../abi/index.ts";
+import type { Fault, Property } from "../../abi/index.ts";
 import type { HubStatus, QueueStatus } from "../../hub/index.ts";
+
+export type { DeploymentStatus, ModuleView } from "../agent/index.ts";
 
 export interface ListenerStatus {
   readonly protocol: string;
@@ -32,37 +34,6 @@ export interface GatewayStatus {
   readonly hubFailure: string | null;
   /** Certificate of the TLS listeners; `null` without any. */
   readonly certificate: { readonly notAfter: string; readonly daysLeft: number } | null;
-}
-
-export interface ModuleStatus {
-  readonly name: string;
-  /** Contract §2.1: running, stopped, failed, backoff, unhealthy, unknown. */
-  readonly status: string;
-  /** One line for people. */
-  readonly description: string;
-  readonly image: string;
-  readonly version: string;
-  /** Of the code that runs, not of the code that is wanted; `null` when none does. */
-  readonly digest: string | null;
-  readonly restarts: number;
-  readonly lastError: string | null;
-  readonly startedAt: string | null;
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-}
-
-/** What came of an apply: the contract's `lastDesiredStatus` (§2.1), and what people want beside it. */
-export interface DeploymentStatus {
-  readonly version: number;
-  /** 200 done; 400, 412, 417 refused as it is written; 500 could not be brought about, or was rolled back. */
-  readonly code: number;
-  readonly description: string;
-  /** What was accepted and has no effect. */
-  readonly warnings: readonly string[];
-  /** Why nothing was changed. */
-  readonly error?: ErrorRecord;
-  /** Version of the deployment that runs again, after a roll-back. */
-  readonly rolledBackTo: number | null;
 }
 
 export interface DeviceView {
@@ -113,7 +84,7 @@ export interface DeadLetterPageView {
   readonly next: number;
 }
 
-export type QueueView = QueueStatus;
+export type { QueueStatus };
 
 /** Bounds of what one request may ask for. */
 export const EVENTS_LIMIT_MAX = 1000;

@@ -1,6 +1,6 @@
 /** What the management server needs of a gateway. The gateway implements it; tests have a small one. */
 import type { Hub } from "../../hub/index.ts";
-import type { DeploymentStatus, GatewayStatus, ModuleStatus } from "./api.ts";
+import type { DeploymentStatus, GatewayStatus, ModuleView } from "./api.ts";
 
 export interface ManagementBackend {
   readonly gatewayId: string;
@@ -11,7 +11,7 @@ export interface ManagementBackend {
     "identities" | "addIdentity" | "removeIdentity" | "readEvents" | "queues" | "deadLetters"
   >;
   status(): Promise<GatewayStatus>;
-  modules(): Promise<readonly ModuleStatus[]>;
+  modules(): Promise<readonly ModuleView[]>;
   /** The reported properties of `$edgeAgent` (contract §2.1). */
   reported(): Promise<unknown>;
   /**

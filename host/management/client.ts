@@ -16,8 +16,8 @@ import type {
   DeviceView,
   EventPageView,
   GatewayStatus,
-  ModuleStatus,
-  QueueView,
+  ModuleView,
+  QueueStatus,
 } from "./api.ts";
 
 export interface DeviceName {
@@ -28,7 +28,7 @@ export interface DeviceName {
 /** Every call throws SP_GATEWAY_NOT_RUNNING without a gateway, and what the gateway answered otherwise. */
 export interface ManagementClient {
   status(): Promise<GatewayStatus>;
-  modules(): Promise<readonly ModuleStatus[]>;
+  modules(): Promise<readonly ModuleView[]>;
   /** Ends by itself unless `follow`; leaving the loop closes the connection. */
   logs(
     module: string,
@@ -49,7 +49,7 @@ export interface ManagementClient {
     readonly limit?: number;
     readonly waitMs?: number;
   }): Promise<EventPageView>;
-  queues(): Promise<readonly QueueView[]>;
+  queues(): Promise<readonly QueueStatus[]>;
   deadLetters(query: {
     readonly endpoint?: string;
     readonly from?: number;

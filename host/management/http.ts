@@ -1,7 +1,7 @@
 /**
  * HTTP with JSON, as much of it as the management API needs: routes with parameters, bounded bodies, one form
  * of errors, answers that stream. On `node:http` alone, because a framework would be an eighth of an idle
- * gateway's memory (docs/decisions/0001-management-api-on-node-http.md).
+ * gateway's memory (docs/decisions/0010-management-api-on-node-http.md).
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { Readable } from "node:stream";

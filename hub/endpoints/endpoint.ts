@@ -8,7 +8,7 @@ import type { Lane } from "../journal/lane.ts";
 export const UPSTREAM = "$upstream";
 export const DEAD_LETTER_PREFIX = "$dlq/";
 
-/** Bytes one endpoint may hold before its overflow policy applies. */
+/** Bytes one endpoint may hold before its overflow policy applies (J6). */
 const INPUT_BYTES_MAX = 256 * 1024 * 1024;
 const LOG_BYTES_MAX = 256 * 1024 * 1024;
 const DEAD_LETTER_BYTES_MAX = 16 * 1024 * 1024;

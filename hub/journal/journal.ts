@@ -5,6 +5,9 @@
  * A step is whatever one synchronous call does; a group is sealed only between turns, so a step is never
  * split (J9). One group is in flight; the next gathers meanwhile (J5). A failed commit for want of room
  * retries the very same group; any other failure ends the hub thread, and recovery is from disk (J16, J17).
+ *
+ * One file, because gathering, sealing, committing and releasing move the same positions of the same lanes: an
+ * argument about one of them is about all.
  */
 import { SandpiperError, type Block } from "../../abi/index.ts";
 import { Lane, type LoadSlab } from "./lane.ts";
@@ -15,7 +18,7 @@ import type { Position } from "./slab.ts";
 import type { Append, CursorMove, Group, LaneKey, Recovered, Store } from "./store.ts";
 import { Tables } from "./tables.ts";
 
-/** At this much not yet durable, sockets and workers get no turn (J5). */
+/** With more than this not yet durable, publishers get no turn (J5). */
 export const GATHERED_BYTES_MAX = 4 * 1024 * 1024;
 /** Progress of a cursor alone is written at most this late: losing it only redelivers. */
 const LAZY_CURSOR_MS = 5_000;

@@ -1,5 +1,5 @@
 /**
- * A lane: the entries of one (queue, priority), in order. No object per message: the tail is a byte in a
+ * A lane: the entries of one (queue, priority), in order (J3). No object per message: the tail is a byte in a
  * slab, a run of entries is a byte range, a place is a `Position`.
  *
  *     settled        cursor          reader        persisted          tail

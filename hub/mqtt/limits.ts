@@ -1,4 +1,4 @@
-/** Bounds of the MQTT head: what a peer may make it hold, and for how long. Units last. */
+/** Bounds of the MQTT head (J6): what a peer may make it hold, and for how long. Units last. */
 import { MESSAGE_BYTES_MAX } from "../../abi/index.ts";
 
 /** A topic's length is two bytes on the wire. */

@@ -1,6 +1,7 @@
 /**
  * The routes in force: which endpoints a message of an origin may reach, and which of an endpoint's routes
- * decides. Candidates are chosen once per topic or output; conditions are evaluated per message.
+ * decides. Candidates are chosen once per topic or output; conditions are evaluated per message, when it is
+ * appended and never again (J29).
  */
 import type { Lane } from "../journal/lane.ts";
 import type { Endpoint } from "../endpoints/endpoint.ts";

@@ -71,10 +71,12 @@ export function importsOf({ path, text }: SourceFile): Import[] {
     const isType = match[1] !== undefined;
     return { specifier, target, line: lineAt(text, match.index!), isType, isLazy };
   };
-  return [
+  const all = [
     ...[...text.matchAll(STATIC)].map((match) => found(match, false)),
     ...[...text.matchAll(DYNAMIC)].map((match) => found(match, true)),
   ];
+  // Code that code writes has its names filled in.
+  return all.filter(({ specifier }) => !specifier.includes("${"));
 }
 
 /** From 1. */

@@ -118,6 +118,7 @@ class Demo {
         { protocol: "mqtts", host: "127.0.0.1", portsToTry: PORTS_TO_TRY },
       ],
     });
+    this.#ending.signal.throwIfAborted();
     const log = createLineLog(this.#line.print, { level: "warn", clock: Date.now });
     this.#gateway = createGateway({ dir, log, version: packageVersion() });
     const { listeners } = await this.#gateway.start();

@@ -1,12 +1,12 @@
 /** `sandpiper list`: what runs. */
-import type { ModuleStatus } from "../../host/index.ts";
+import type { ModuleView } from "../../host/index.ts";
 import { noPositionals } from "./arguments.ts";
 import type { Command } from "../command.ts";
 import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
 import { printable } from "./message-text.ts";
 import { formatTable, type Column } from "./table.ts";
 
-const COLUMNS: readonly Column<ModuleStatus>[] = [
+const COLUMNS: readonly Column<ModuleView>[] = [
   { title: "NAME", cell: ({ name }) => name },
   { title: "STATUS", cell: ({ status }) => status },
   { title: "DESCRIPTION", cell: ({ description }) => printable(description) },

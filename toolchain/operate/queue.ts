@@ -1,11 +1,11 @@
 /** `sandpiper queue list`: what waits, and for whom. */
-import type { QueueView } from "../../host/index.ts";
+import type { QueueStatus } from "../../host/index.ts";
 import { noPositionals } from "./arguments.ts";
 import type { Command } from "../command.ts";
 import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
 import { formatAge, formatBytes, formatTable, type Column } from "./table.ts";
 
-const COLUMNS: readonly Column<QueueView>[] = [
+const COLUMNS: readonly Column<QueueStatus>[] = [
   { title: "ENDPOINT", cell: ({ endpoint }) => endpoint },
   { title: "PRIORITY", cell: ({ priority }) => (priority > PRIORITY_MAX ? null : priority) },
   { title: "MESSAGES", cell: ({ length }) => length },

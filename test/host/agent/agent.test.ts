@@ -1,3 +1,7 @@
+/**
+ * The agent from outside: deployments applied, refused, rolled back and booted again, over a hub and sandboxes
+ * that the bench plays. One file, because each test is a short story on the same bench.
+ */
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";

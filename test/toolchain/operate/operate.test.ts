@@ -116,7 +116,7 @@ test("a deployment that is not JSON is refused at its place, before anything is 
 test("list is a table, or JSON", async () => {
   const module = {
     name: "filter",
-    status: "running",
+    status: "running" as const,
     description: "up 3 s\u001b[31m",
     restarts: 0,
     image: "file:filter.wasm",

@@ -10,6 +10,7 @@ import mqtt from "mqtt";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { DeviceCreated, EventView } from "../../../host/index.ts";
 import { stockModuleDir } from "../../../toolchain/stock.ts";
+import { deploymentOf } from "../../support/deployment.ts";
 import type { MqttLogin } from "../../../toolchain/operate/mqtt-login.ts";
 
 // One gateway's life, by the commands a person would type, each in a process of its own, from the build.
@@ -83,51 +84,13 @@ const arrived = async (): Promise<string[]> =>
     .filter((line) => line !== "")
     .map((line) => (JSON.parse(line) as EventView & { body: string }).body);
 
-const DEPLOYMENT = {
-  modulesContent: {
-    $edgeAgent: {
-      "properties.desired": {
-        schemaVersion: "1.1",
-        runtime: { type: "docker", settings: {} },
-        systemModules: {
-          edgeAgent: { type: "docker", settings: { image: "sandpiper" } },
-          edgeHub: {
-            type: "docker",
-            status: "running",
-            restartPolicy: "always",
-            settings: { image: "sandpiper" },
-          },
-        },
-        modules: {
-          filter: {
-            type: "docker",
-            status: "running",
-            restartPolicy: "always",
-            settings: { image: "file:filter.wasm" },
-          },
-        },
-      },
-    },
-    $edgeHub: {
-      "properties.desired": {
-        schemaVersion: "1.1",
-        routes: {
-          in: 'FROM /messages/* WHERE NOT IS_DEFINED($connectionModuleId) INTO BrokeredEndpoint("/modules/filter/inputs/input")',
-          out: "FROM /messages/modules/filter/outputs/* INTO $upstream",
-        },
-        storeAndForwardConfiguration: { timeToLiveSecs: 7200 },
-      },
-    },
-  },
-};
-
 test("a gateway from init to a crash and back, by its commands alone", async () => {
   const listeners = [{ protocol: "mqtt", port: 0 }];
   await sandpiper("init", "--id", "site-7", "--hostname", "localhost");
   const health = { healthyForMs: 200 };
   const config = { gatewayId: "site-7", hostname: "localhost", listeners, modules: { health } };
   await writeFile(join(folder, "gw", "gateway.json"), JSON.stringify(config));
-  await writeFile(join(folder, "deployment.json"), JSON.stringify(DEPLOYMENT));
+  await writeFile(join(folder, "deployment.json"), JSON.stringify(deploymentOf("filter", "input")));
   await sandpiper("keygen", "release.key");
   await sandpiper("build", "--debug", "--out", "filter.wasm", "filter");
 
