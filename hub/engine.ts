@@ -149,6 +149,7 @@ export class Engine implements Ingress {
     for (const endpoint of this.endpoints.all()) {
       if (endpoint.consumer?.kind === "mqtt") endpoint.consumer.pump();
     }
+    if (!this.journal.isLingering) this.#pumpModules(); // they were held back while too much was gathered
     this.#measure();
     for (const wake of this.#eventReaders.splice(0)) wake();
   }

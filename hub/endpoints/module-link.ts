@@ -56,6 +56,8 @@ export interface SentBatch {
 export interface LinkHost {
   nowWall(): number;
   nowPowered(): number;
+  /** Whether there is room for what results may bring: checked before hand-over, never against one (J5, J20). */
+  hasRoom(): boolean;
   /** Names of the sources after `id`. */
   sourcesAfter(id: number): { readonly last: number; readonly names: readonly (readonly [number, string])[] };
   /** Makes a result one step. The cursor is the caller's. */
@@ -129,7 +131,7 @@ export class ModuleLink implements Consumer {
         this.#sendControl(control);
         continue;
       }
-      const chosen = this.#choose();
+      const chosen = this.#host.hasRoom() ? this.#choose() : null;
       if (chosen === null) return;
       this.#send(chosen.endpoint, chosen.lane, chosen.port);
     }

@@ -18,7 +18,7 @@ import type { Position } from "./slab.ts";
 import type { Append, CursorMove, Group, LaneKey, Recovered, Store } from "./store.ts";
 import { Tables } from "./tables.ts";
 
-/** With more than this not yet durable, publishers get no turn (J5). */
+/** With more than this not yet durable, publishers and modules get no turn (J5). */
 export const GATHERED_BYTES_MAX = 4 * 1024 * 1024;
 /** Progress of a cursor alone is written at most this late: losing it only redelivers. */
 const LAZY_CURSOR_MS = 5_000;
@@ -205,7 +205,7 @@ export class Journal {
   }
 
   get isCongested(): boolean {
-    return this.state === "failed" || (this.#inFlight !== null && this.gatheredBytes > GATHERED_BYTES_MAX);
+    return this.state === "failed" || this.gatheredBytes > GATHERED_BYTES_MAX;
   }
 
   /** Whether the disk has room for what producers bring (J18). */
