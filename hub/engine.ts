@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import { entryDeadline, type Block, type DeadLetterReason } from "../abi/index.ts";
 import { bury } from "./endpoints/dead-letters.ts";
 import { Endpoints } from "./endpoints/endpoints.ts";
-import { UPSTREAM } from "./endpoints/endpoint.ts";
+import { ENDPOINT_BYTES_MAX, UPSTREAM, type EndpointBounds } from "./endpoints/endpoint.ts";
 import { trim } from "./endpoints/event-log.ts";
 import type { Ingress, Publisher } from "./endpoints/publisher.ts";
 import { Journal } from "./journal/journal.ts";
@@ -30,6 +30,7 @@ export interface EngineOptions {
   readonly lingerMs: number;
   readonly graceMs: number;
   readonly bytesMax: number;
+  readonly endpointBytesMax?: EndpointBounds;
   readonly onFailure: (error: Error) => void;
 }
 
@@ -69,7 +70,7 @@ export class Engine implements Ingress {
     });
     this.wallNow = options.clock.wall();
     this.poweredNow = this.journal.powered.now();
-    this.endpoints = new Endpoints(this.journal);
+    this.endpoints = new Endpoints(this.journal, options.endpointBytesMax ?? ENDPOINT_BYTES_MAX);
     this.sources = new Sources(this.journal);
     this.endpoints.open(UPSTREAM);
     [this.uidEpoch, this.uidBoot] = this.#countBoot();
@@ -145,13 +146,18 @@ export class Engine implements Ingress {
     this.tick();
     this.#trimLogs();
     this.#release();
-    let bytes = 0;
     for (const endpoint of this.endpoints.all()) {
-      bytes += endpoint.bytes;
-      endpoint.consumer?.pump();
+      if (endpoint.consumer?.kind === "mqtt") endpoint.consumer.pump();
     }
-    this.#isStoreFull = bytes >= this.#bytesMax;
+    if (!this.journal.isLingering) this.#pumpModules(); // they were held back while too much was gathered
+    this.#measure();
     for (const wake of this.#eventReaders.splice(0)) wake();
+  }
+
+  #measure(): void {
+    let bytes = 0;
+    for (const endpoint of this.endpoints.all()) bytes += endpoint.bytes;
+    this.#isStoreFull = bytes >= this.#bytesMax;
   }
 
   #release(): void {
@@ -166,6 +172,7 @@ export class Engine implements Ingress {
 
   readonly #retry = (): void => {
     this.#isRetryPending = false;
+    this.#measure();
     const stalled = this.#stalled;
     this.#stalled = [];
     for (const publisher of stalled) {

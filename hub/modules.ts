@@ -143,7 +143,7 @@ export class Modules {
     return {
       nowWall: () => engine.wallNow,
       nowPowered: () => engine.poweredNow,
-      isCongested: () => engine.journal.isCongested,
+      hasRoom: () => !engine.journal.isCongested && !this.#isOutputFull(spec.name),
       sourcesAfter: (id) => sourcesAfter(engine, id),
       applyResult: (result, batch) => {
         engine.stepped();
@@ -177,8 +177,22 @@ export class Modules {
     });
   }
 
-  /** Plans of the outputs, made anew when the routes have changed. */
+  /** An input that an output may lead to is full. Its own do not count: only itself can drain them. */
+  #isOutputFull(name: string): boolean {
+    const own = `${name}/`;
+    return this.#outputs(name).some(({ targets }) =>
+      targets.some(({ endpoint }) => endpoint.isFull && !endpoint.name.startsWith(own)),
+    );
+  }
+
   #output(name: string, port: number): OutputPlan {
+    const plan = this.#outputs(name)[port];
+    if (plan === undefined) throw new Error(`module "${name}": output port ${port}`);
+    return plan;
+  }
+
+  /** Plans of the outputs, made anew when the routes have changed. */
+  #outputs(name: string): readonly OutputPlan[] {
     const attached = this.#attachedOf(name);
     if (attached.outputsVersion !== this.#engine.routesVersion) {
       attached.outputsVersion = this.#engine.routesVersion;
@@ -188,9 +202,7 @@ export class Modules {
         return { origin, sourceId, targets: this.#engine.targets(modulePath(name, output)) };
       });
     }
-    const plan = attached.outputs[port];
-    if (plan === undefined) throw new Error(`module "${name}": output port ${port}`);
-    return plan;
+    return attached.outputs;
   }
 }
 

@@ -8,10 +8,18 @@ import type { Lane } from "../journal/lane.ts";
 export const UPSTREAM = "$upstream";
 export const DEAD_LETTER_PREFIX = "$dlq/";
 
-/** Bytes one endpoint may hold before its overflow policy applies (J6). */
-const INPUT_BYTES_MAX = 256 * 1024 * 1024;
-const LOG_BYTES_MAX = 256 * 1024 * 1024;
-const DEAD_LETTER_BYTES_MAX = 16 * 1024 * 1024;
+/** Bytes one endpoint may hold before its overflow policy applies (J6), by what it is. */
+export interface EndpointBounds {
+  readonly input: number;
+  readonly log: number;
+  readonly deadLetters: number;
+}
+
+export const ENDPOINT_BYTES_MAX: EndpointBounds = {
+  input: 256 * 1024 * 1024,
+  log: 256 * 1024 * 1024,
+  deadLetters: 16 * 1024 * 1024,
+};
 
 /** What happens to a message for a full endpoint (J21): the producer waits, or the oldest goes. */
 export type Overflow = "refuse" | "drop_oldest";
@@ -35,17 +43,13 @@ export class Endpoint {
   lanes: Lane[];
   consumer: Consumer | null = null;
 
-  constructor(name: string, queue: number, journal: Journal) {
+  constructor(name: string, queue: number, journal: Journal, bytesMax: EndpointBounds) {
     this.name = name;
     this.queue = queue;
     this.#journal = journal;
     const isDeadLetters = name.startsWith(DEAD_LETTER_PREFIX);
     this.overflow = isDeadLetters || name === UPSTREAM ? "drop_oldest" : "refuse";
-    this.bytesMax = isDeadLetters
-      ? DEAD_LETTER_BYTES_MAX
-      : name === UPSTREAM
-        ? LOG_BYTES_MAX
-        : INPUT_BYTES_MAX;
+    this.bytesMax = bytesMax[isDeadLetters ? "deadLetters" : name === UPSTREAM ? "log" : "input"];
     this.lanes = journal.lanesOf(queue);
   }
 

@@ -3,19 +3,21 @@
  */
 import type { Journal } from "../journal/journal.ts";
 import { TABLE } from "../journal/tables.ts";
-import { DEAD_LETTER_PREFIX, Endpoint } from "./endpoint.ts";
+import { DEAD_LETTER_PREFIX, Endpoint, type EndpointBounds } from "./endpoint.ts";
 
 const NEXT_QUEUE = "nextQueue";
 
 export class Endpoints {
   readonly #journal: Journal;
+  readonly #bytesMax: EndpointBounds;
   readonly #byName = new Map<string, Endpoint>();
 
-  constructor(journal: Journal) {
+  constructor(journal: Journal, bytesMax: EndpointBounds) {
     this.#journal = journal;
+    this.#bytesMax = bytesMax;
     for (const [name, id] of journal.tables.entries(TABLE.QUEUE)) {
       const text = Buffer.from(name, "latin1").toString();
-      this.#byName.set(text, new Endpoint(text, id.readUInt32LE(0), journal));
+      this.#byName.set(text, new Endpoint(text, id.readUInt32LE(0), journal, bytesMax));
     }
   }
 
@@ -28,7 +30,7 @@ export class Endpoints {
     tables.put(TABLE.META, NEXT_QUEUE, u32(queue + 1));
     tables.put(TABLE.QUEUE, Buffer.from(name).toString("latin1"), u32(queue));
     this.#journal.step();
-    const endpoint = new Endpoint(name, queue, this.#journal);
+    const endpoint = new Endpoint(name, queue, this.#journal, this.#bytesMax);
     this.#byName.set(name, endpoint);
     return endpoint;
   }

@@ -56,8 +56,8 @@ export interface SentBatch {
 export interface LinkHost {
   nowWall(): number;
   nowPowered(): number;
-  /** Too much is not durable yet: no more work is handed out until some of it is (J5). */
-  isCongested(): boolean;
+  /** Whether there is room for what results may bring: checked before hand-over, never against one (J5, J20). */
+  hasRoom(): boolean;
   /** Names of the sources after `id`. */
   sourcesAfter(id: number): { readonly last: number; readonly names: readonly (readonly [number, string])[] };
   /** Makes a result one step. The cursor is the caller's. */
@@ -125,13 +125,13 @@ export class ModuleLink implements Consumer {
 
   pump(): void {
     const window = this.#suspect === null && this.#cpuUsPerRecord <= BATCH_CPU_US ? BATCHES_IN_FLIGHT_MAX : 1;
-    while (this.#isOpen && this.#inFlight.length < window && !this.#host.isCongested()) {
+    while (this.#isOpen && this.#inFlight.length < window) {
       const control = this.#control.shift();
       if (control !== undefined) {
         this.#sendControl(control);
         continue;
       }
-      const chosen = this.#choose();
+      const chosen = this.#host.hasRoom() ? this.#choose() : null;
       if (chosen === null) return;
       this.#send(chosen.endpoint, chosen.lane, chosen.port);
     }

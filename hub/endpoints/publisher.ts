@@ -256,7 +256,10 @@ export class Publisher {
       if (!this.#admit(plan, body, 0, body.length, wantsAck, packetId)) break;
       taken++;
     }
-    if (taken > 0) this.#held.splice(0, taken);
+    if (taken > 0) {
+      this.#held.splice(0, taken);
+      this.#ingress.stepped();
+    }
     if (this.#held.length > 0 || this.#acks.count >= UNACKNOWLEDGED_MAX) return true;
     if (this.#isPaused) {
       this.#isPaused = false;

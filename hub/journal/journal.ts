@@ -14,11 +14,19 @@ import { Lane, type LoadSlab } from "./lane.ts";
 import { LingerTimer } from "./linger-timer.ts";
 import { PoweredClock, type Clock } from "./powered-clock.ts";
 import { Room } from "./room.ts";
-import type { Position } from "./slab.ts";
-import type { Append, CursorMove, Group, LaneKey, Recovered, Store } from "./store.ts";
+import { isChain, type Position } from "./slab.ts";
+import {
+  storeCorrupt,
+  type Append,
+  type CursorMove,
+  type Group,
+  type LaneKey,
+  type Recovered,
+  type Store,
+} from "./store.ts";
 import { Tables } from "./tables.ts";
 
-/** With more than this not yet durable, publishers get no turn (J5). */
+/** With more than this not yet durable, publishers and modules get no turn (J5). */
 export const GATHERED_BYTES_MAX = 4 * 1024 * 1024;
 /** Progress of a cursor alone is written at most this late: losing it only redelivers. */
 const LAZY_CURSOR_MS = 5_000;
@@ -55,8 +63,6 @@ export interface JournalCounters {
   entriesElided: number;
   flushMs: number;
 }
-
-export class StoreError extends SandpiperError {}
 
 interface LaneProgress {
   readonly lane: Lane;
@@ -99,7 +105,7 @@ export class Journal {
   #durableStep = 0;
   #waiters: { readonly step: number; readonly resolve: () => void }[] = [];
 
-  /** Opens the View from what the store holds. @throws {StoreError} SP_STORE_CORRUPT */
+  /** Opens the View from what the store holds. @throws SP_STORE_CORRUPT */
   constructor(options: JournalOptions) {
     this.#options = options;
     this.#linger = new LingerTimer(options.lingerMs, {
@@ -122,21 +128,23 @@ export class Journal {
         const lane = Lane.recovered({ queue, priority }, cursor, records, this.#loadSlab);
         this.#lanes.set(laneName(lane), lane);
       } catch (cause) {
-        throw new StoreError("SP_STORE_CORRUPT", `store: ${(cause as Error).message}`, {
-          cause,
-          hint: "move the store folder aside; the gateway starts with an empty one",
-          details: { queue, priority },
-        });
+        if (cause instanceof SandpiperError) throw cause;
+        throw storeCorrupt((cause as Error).message, { queue, priority }, cause);
       }
     }
   }
 
-  /** Reads a slab's records back from the store into `into`. */
+  /** Reads a slab's records back from the store into `into`. @throws SP_STORE_CORRUPT */
   readonly #loadSlab: LoadSlab = (lane: LaneKey, first: number, endOffset: number, into: Block): void => {
-    let at = 0;
+    let end = 0;
     for (const record of this.#options.store.records(lane, first, endOffset)) {
-      into.u8.set(this.#options.store.read(lane, record), at);
-      at += record.bytes;
+      into.u8.set(this.#options.store.read(lane, record), end);
+      end += record.bytes;
+    }
+    if (!isChain(into, end, first, endOffset)) {
+      const { queue, priority } = lane;
+      const what = `lane ${queue}/${priority}: entries ${first} to ${endOffset} are damaged`;
+      throw storeCorrupt(what, { queue, priority, first, endOffset });
     }
   };
 
@@ -205,7 +213,7 @@ export class Journal {
   }
 
   get isCongested(): boolean {
-    return this.state === "failed" || (this.#inFlight !== null && this.gatheredBytes > GATHERED_BYTES_MAX);
+    return this.state === "failed" || this.gatheredBytes > GATHERED_BYTES_MAX;
   }
 
   /** Whether the disk has room for what producers bring (J18). */

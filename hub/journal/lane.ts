@@ -80,7 +80,11 @@ export class Lane implements LaneKey {
 
   /** A lane as it was committed. Its entries stay on disk until the reader comes to them. */
   static recovered(key: LaneKey, cursor: number, records: readonly RecordRange[], load: LoadSlab): Lane {
-    const lane = new Lane(key, records[0]?.first ?? cursor, load);
+    const start = records[0]?.first ?? cursor;
+    if (start > cursor) {
+      throw new Error(`lane ${key.queue}/${key.priority}: cursor at ${cursor}, first record at ${start}`);
+    }
+    const lane = new Lane(key, start, load);
     for (const record of records) lane.#adopt(record);
     const tail = Math.max(lane.tail, cursor);
     if (cursor >= lane.tail) return new Lane(key, tail, load);

@@ -24,7 +24,16 @@ import {
 import { join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { SandpiperError } from "../../abi/index.ts";
-import type { Group, LaneKey, Recovered, RecoveredLane, RecordRange, Store, TableWrite } from "./store.ts";
+import {
+  storeCorrupt,
+  type Group,
+  type LaneKey,
+  type RecordRange,
+  type Recovered,
+  type RecoveredLane,
+  type Store,
+  type TableWrite,
+} from "./store.ts";
 
 const FORMAT_VERSION = 1;
 /** Address space, not disk: `store.bytesMax` is what bounds the disk. */
@@ -78,6 +87,18 @@ export class LmdbStore implements Store {
 
   load(): Recovered {
     this.#checkFormat();
+    try {
+      return this.#load();
+    } catch (cause) {
+      throw storeCorrupt(
+        `a key or a cursor is damaged: ${(cause as Error).message}`,
+        { dir: this.#dir },
+        cause,
+      );
+    }
+  }
+
+  #load(): Recovered {
     const lanes = new Map<string, RecoveredLane & { cursor: number; records: RecordRange[] }>();
     const lane = (key: Buffer) => {
       const at = { queue: key.readUInt32BE(1), priority: key[5]! };
@@ -203,10 +224,11 @@ export class LmdbStore implements Store {
   read(lane: LaneKey, record: RecordRange): Uint8Array {
     const value = this.#db.get(recordKey(lane, record));
     if (value === undefined || value.length !== record.bytes) {
-      throw new SandpiperError(
-        "SP_STORE_CORRUPT",
-        `store: record ${record.first} of lane ${nameOf(lane)} is missing`,
-      );
+      const { first } = record;
+      throw storeCorrupt(`lane ${nameOf(lane)}: record at ${first} is missing or cut short`, {
+        ...lane,
+        first,
+      });
     }
     return value;
   }

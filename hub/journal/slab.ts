@@ -3,7 +3,7 @@
  * list of them. Blocks are pooled, because fresh memory costs a page fault per 4 KB, which was the largest
  * single cost of a hub without reuse.
  */
-import { Block, entryTotal } from "../../abi/index.ts";
+import { Block, ENTRY, entryOffset, entryTotal, FRAME } from "../../abi/index.ts";
 
 export const SLAB_BYTES = 256 * 1024;
 /** Blocks kept for reuse: 16 MB. */
@@ -96,4 +96,17 @@ export class Position {
     this.at += entryTotal(this.slab.resident, this.at);
     this.offset++;
   }
+}
+
+/** Whether bytes `[0, end)` are the entries `[first, endOffset)`, end to end: whoever walks them relies on it. */
+export function isChain(block: Block, end: number, first: number, endOffset: number): boolean {
+  let at = 0;
+  let offset = first;
+  while (at < end) {
+    const total = entryTotal(block, at);
+    if (total < ENTRY.SIZE + FRAME.SIZE || total % 8 !== 0 || entryOffset(block, at) !== offset) return false;
+    at += total;
+    offset++;
+  }
+  return at === end && offset === endOffset;
 }

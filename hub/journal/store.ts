@@ -3,6 +3,21 @@
  * committed; read a record back. Exchangeable: memory (model tests), LMDB, none (measurements).
  */
 
+import { SandpiperError } from "../../abi/index.ts";
+
+/** What the store holds does not fit together. A person decides: nothing is guessed, left out or repaired. */
+export function storeCorrupt(
+  what: string,
+  details: Record<string, unknown>,
+  cause?: unknown,
+): SandpiperError {
+  return new SandpiperError("SP_STORE_CORRUPT", `store: ${what}`, {
+    cause,
+    details,
+    hint: "move the store folder aside; the gateway starts with an empty one",
+  });
+}
+
 /** A lane is one priority of one queue. Queue ids are never reused (J28). */
 export interface LaneKey {
   readonly queue: number;
