@@ -155,6 +155,11 @@ test("events shows the last ones, one line each", async () => {
   expect((await run("events", "--from", "0")).out.split("\n")).toHaveLength(30);
 });
 
+test("events that are not there are said not to be, to people", async () => {
+  expect((await run("events")).out).toBe("no events; what routes send INTO $upstream arrives here");
+  expect((await run("events", "--json")).out).toBe("");
+});
+
 test("events --json is one object a line, with text as text and bytes as base64", async () => {
   backend.events.push(textEvent(0, "hot"), { ...textEvent(1, ""), body: new Uint8Array([0xff]) });
   const lines = (await run("events", "--json")).out.split("\n").map((line) => JSON.parse(line));
@@ -206,9 +211,10 @@ test.for([
   [["apply"], "argument <deployment.json>: missing"],
   [["logs", "a", "b"], 'argument "b": one too many'],
   [["logs", "a", "--lines", "many"], 'option --lines "many": not a whole number from 0 to 10000'],
-  [["events", "--from=-1"], 'option --from "-1": not a whole number'],
+  [["events", "--from=-1"], 'option --from "-1": not a whole number from 0 on'],
   [["events", "--from", "1", "--tail", "1"], "options --tail and --from: exclude each other"],
-  [["list", "--follow"], 'unknown option "--follow"'],
+  [["dlq", "list", "--limit", "0"], 'option --limit "0": not a whole number from 1 to 1000'],
+  [["list", "--follow"], "option --follow: unknown"],
 ] as const)("%j is a mistake of usage: %s", async ([argv, message]) => {
   const { code, err } = await run(...argv);
   expect(code).toBe(2);
