@@ -3,7 +3,7 @@
  * them out once, when it makes them.
  */
 import { buildConnectionString, newKeys, type Identity } from "../../hub/index.ts";
-import { ID_PATTERN } from "../gateway-config.ts";
+import { ID_PATTERN, ID_RULE } from "../gateway-config.ts";
 import type { DeviceCreated, DeviceView } from "./api.ts";
 import type { ManagementBackend } from "./backend.ts";
 import { decodeBody, optional, text } from "./fields.ts";
@@ -11,7 +11,7 @@ import { RequestError, type Route } from "./http.ts";
 
 const ID_LENGTH_MAX = 128;
 
-const id = text(new RegExp(ID_PATTERN), ID_LENGTH_MAX);
+const id = text(new RegExp(ID_PATTERN), ID_LENGTH_MAX, ID_RULE);
 /** A module without a device is one of the gateway's own. */
 const NEW_IDENTITY = { deviceId: optional(id), moduleId: optional(id) };
 
