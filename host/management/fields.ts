@@ -47,12 +47,13 @@ export const withDefault =
   (value, name) =>
     value === undefined ? fallback : field(value, name);
 
-/** A whole number, as a query has it. */
+/** A whole number; in a query it is text. */
 export const integer =
   (minimum: number, maximum: number): Field<number> =>
   (value, name) => {
-    const number = typeof value === "string" && /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
-    if (number >= minimum && number <= maximum) return number;
+    const number = typeof value === "string" && /^\d{1,16}$/.test(value) ? Number(value) : value;
+    const isWhole = typeof number === "number" && Number.isInteger(number);
+    if (isWhole && number >= minimum && number <= maximum) return number;
     throw new RequestError(400, `${name} is not a whole number from ${minimum} to ${maximum}`);
   };
 
