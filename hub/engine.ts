@@ -148,7 +148,7 @@ export class Engine implements Ingress {
     let bytes = 0;
     for (const endpoint of this.endpoints.all()) {
       bytes += endpoint.bytes;
-      if (endpoint.consumer?.kind === "mqtt") endpoint.consumer.pump();
+      endpoint.consumer?.pump();
     }
     this.#isStoreFull = bytes >= this.#bytesMax;
     for (const wake of this.#eventReaders.splice(0)) wake();

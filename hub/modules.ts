@@ -143,6 +143,7 @@ export class Modules {
     return {
       nowWall: () => engine.wallNow,
       nowPowered: () => engine.poweredNow,
+      isCongested: () => engine.journal.isCongested,
       sourcesAfter: (id) => sourcesAfter(engine, id),
       applyResult: (result, batch) => {
         engine.stepped();

@@ -56,6 +56,8 @@ export interface SentBatch {
 export interface LinkHost {
   nowWall(): number;
   nowPowered(): number;
+  /** Too much is not durable yet: no more work is handed out until some of it is (J5). */
+  isCongested(): boolean;
   /** Names of the sources after `id`. */
   sourcesAfter(id: number): { readonly last: number; readonly names: readonly (readonly [number, string])[] };
   /** Makes a result one step. The cursor is the caller's. */
@@ -123,7 +125,7 @@ export class ModuleLink implements Consumer {
 
   pump(): void {
     const window = this.#suspect === null && this.#cpuUsPerRecord <= BATCH_CPU_US ? BATCHES_IN_FLIGHT_MAX : 1;
-    while (this.#isOpen && this.#inFlight.length < window) {
+    while (this.#isOpen && this.#inFlight.length < window && !this.#host.isCongested()) {
       const control = this.#control.shift();
       if (control !== undefined) {
         this.#sendControl(control);

@@ -285,15 +285,11 @@ export class Journal {
     this.#armGrace(waiting);
     const isWorthIt = appends.length > 0 || this.tables.isDirty || this.#deletedLanes.length > 0;
     if (!isWorthIt && also !== "clock" && (also === "nothing" || cursors.length === 0)) {
-      if (!released) {
-        if (cursors.length > 0) this.#armLazy();
-        else if (this.#waiters.length > 0) this.#resolveWaiters();
-        return null;
-      }
-      // Consumed without effects before it was written: nothing of it is left to make durable (J4).
+      // What was consumed without effects before it was written leaves nothing to make durable (J4).
       this.#complete(lanes);
-      this.#options.onDurable();
+      if (released) this.#options.onDurable();
       if (cursors.length > 0) this.#armLazy();
+      this.#resolveWaiters();
       return null;
     }
     return this.#sealed(lanes, appends, cursors);

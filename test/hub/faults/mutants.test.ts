@@ -59,7 +59,7 @@ const MUTANTS: readonly { readonly name: string; readonly mutation: Mutation; re
   },
 ];
 
-describe.skipIf(missing !== null)("a hub that", () => {
+describe.skipIf(missing !== null)("a hub that", { timeout: 60_000 }, () => {
   test.for(MUTANTS)("$name is caught", async ({ mutation, caught }) => {
     using disk = new FaultyDisk("journal.mdb");
     using mutant = new Mutant(mutation);

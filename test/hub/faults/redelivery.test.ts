@@ -47,7 +47,9 @@ test("a module that takes over its own connection settles only what it has ackno
   using young = new RawClient(
     hub.port,
     sink,
-    { onPublish: ({ messageId, payload }) => deliveries.push({ packetId: messageId!, body: String(payload) }) },
+    {
+      onPublish: ({ messageId, payload }) => deliveries.push({ packetId: messageId!, body: String(payload) }),
+    },
     [subscription(INPUTS)],
   );
   await young.connected;
@@ -60,7 +62,10 @@ test("a module that takes over its own connection settles only what it has ackno
   }
   await young.ping();
   expect(await lengthOf(hub)).toBe(total - acknowledged.size);
-  expect(deliveries.map(({ body }) => Number(body)), "once each").toEqual([...Array(total).keys()]);
+  expect(
+    deliveries.map(({ body }) => Number(body)),
+    "once each",
+  ).toEqual([...Array(total).keys()]);
 });
 
 test("while a delivery is in hand its packet id is never given to another, whatever becomes of the routes [J25 MQTT-2.3.1-3]", async () => {
@@ -75,7 +80,8 @@ test("while a delivery is in hand its packet id is never given to another, whate
   using client = new RawClient(hub.port, sink, {
     onPublish({ messageId, payload }) {
       const held = inHand.get(messageId!);
-      if (held !== undefined && held !== String(payload)) reused.push(`${messageId}: ${held}, then ${String(payload)}`);
+      if (held !== undefined && held !== String(payload))
+        reused.push(`${messageId}: ${held}, then ${String(payload)}`);
       inHand.set(messageId!, String(payload));
     },
   });

@@ -10,8 +10,9 @@ import { RawClient } from "./raw-client.ts";
 import { until, WindowPublisher } from "./window.ts";
 
 const WINDOW = 100;
-const LOAD_MS_MIN = 30;
-const LOAD_MS_MAX = 350;
+const LOAD_MS_MAX = 300;
+/** This share of the kills does not wait until the hub has got going. */
+const EARLY_KILLS = 0.2;
 /** The module takes up to this long for what it has in hand. */
 const DEAL_MS_MAX = 200;
 const PAD = "x".repeat(200);
@@ -44,8 +45,8 @@ export async function chaos(options: ChaosOptions): Promise<History> {
     await using child = await HubChild.start(options);
     if (round === 0) await setUp(child, publishers);
     const ended = [sink.run(child.port), ...publishers.map((publisher) => publisher.run(child.port))];
-    const loadMs = LOAD_MS_MIN + options.random() * (LOAD_MS_MAX - LOAD_MS_MIN);
-    await new Promise((resolve) => setTimeout(resolve, loadMs));
+    if (options.random() > EARLY_KILLS) await firstAck(publishers);
+    await new Promise((resolve) => setTimeout(resolve, options.random() * LOAD_MS_MAX));
     await child.kill();
     await Promise.all(ended);
     publishers.forEach((publisher, i) => (inFlightAtKills[i]! += publisher.inFlight));
@@ -55,6 +56,13 @@ export async function chaos(options: ChaosOptions): Promise<History> {
     return { id: identity.deviceId, sent, acked, faults, inFlightAtKills: inFlightAtKills[i]! };
   });
   return { publishers: histories, log, received: sink.received, processed: sink.processed };
+}
+
+/** Resolves at the next acknowledgement that anybody gets. */
+function firstAck(publishers: readonly WindowPublisher[]): Promise<void> {
+  return new Promise((resolve) => {
+    for (const publisher of publishers) publisher.onAck = resolve;
+  });
 }
 
 async function setUp(child: HubChild, publishers: readonly WindowPublisher[]): Promise<void> {
