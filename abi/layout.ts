@@ -133,7 +133,7 @@ export const BATCH_FLAG = { REPLAY: 1, RERUN: 2 } as const;
 export const EFFECT = {
   /** Payload: a frame. Its uid, source, hops and time are the host's to write. */
   EMIT: 1,
-  /** Payload: u32 record index, u32 0. The record's frame goes on unchanged. */
+  /** Payload: u32 record index, u32 0. The record's frame goes on, with the module as its source and one hop more. */
   PASS: 2,
   /** Payload: u32 VERDICT, u32 retry after ms, then the reason as utf-8. */
   VERDICT: 3,

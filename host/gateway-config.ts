@@ -48,7 +48,11 @@ const MIB = 1024 * 1024;
 
 /** An IoT Hub id without what means something in a topic, a URL or a connection string. */
 export const ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._:@=,!()*'-]{0,127}$";
+/** The same in words, for who gave another one. */
+export const ID_RULE =
+  "an id has letters, digits and . _ : @ = , ! ( ) * ' - after a first letter or digit, at most 128";
 const HOSTNAME_PATTERN = "^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$";
+const HOSTNAME_RULE = "a host name has letters, digits, dots and dashes; an address does as well";
 
 /** A part of the file that may be left out, as may every key in it. */
 const section = <Properties extends object>(properties: Properties) =>
@@ -121,7 +125,8 @@ export async function readGatewayConfig(file: string): Promise<GatewayConfig> {
   try {
     text = await readFile(file, "utf8");
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const reason = code === "ENOENT" || code === "ENOTDIR" ? "there is none" : message;
     throw new ConfigError("SP_CONFIG_MISSING", `gateway configuration "${file}": ${reason}`, {
       hint: "make a gateway here with: sandpiper init, or name its folder with --dir or SANDPIPER_DIR",
       details: { file },
@@ -180,6 +185,12 @@ function describe(error: ErrorObject, file: string): ConfigError {
       return invalid(
         file,
         `${place}: ${JSON.stringify(error.data)} is not one of ${JSON.stringify(error.params["allowedValues"])}`,
+      );
+    case "pattern":
+      return invalid(
+        file,
+        `${place}: ${JSON.stringify(error.data)} has characters that are not allowed`,
+        error.schema === ID_PATTERN ? ID_RULE : HOSTNAME_RULE,
       );
     default:
       return invalid(file, `${place || "the whole"}: ${JSON.stringify(error.data)} ${error.message}`);

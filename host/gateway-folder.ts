@@ -82,7 +82,7 @@ export async function initGateway(dir: string, options: InitOptions = {}): Promi
     })),
   };
   const text = `${JSON.stringify(config, null, 2)}\n`;
-  await decodeGatewayConfig(text, target.config);
+  await decodeGatewayConfig(text, "gateway configuration");
   try {
     await refuseOccupied(target.dir);
     await mkdir(target.dir, { recursive: true, mode: 0o700 });

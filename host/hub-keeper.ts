@@ -40,7 +40,8 @@ export class HubKeeper {
   /** Within the window, oldest first. */
   #failuresMs: number[] = [];
   #pause: NodeJS.Timeout | undefined;
-  #remaking: Promise<void> = Promise.resolve();
+  /** The latest start, so that whoever closes meanwhile leaves no thread behind. */
+  #making: Promise<unknown> = Promise.resolve();
 
   constructor(options: HubKeeperOptions) {
     this.#options = options;
@@ -48,7 +49,9 @@ export class HubKeeper {
 
   /** @throws what the first hub threw: a gateway that cannot start at all should say so at once */
   start(config: HubConfig): Promise<HubStarted> {
-    return this.#make(config);
+    const making = this.#make(config);
+    this.#making = making;
+    return making;
   }
 
   status(): { readonly state: HubState; readonly restarts: number; readonly failure: string | null } {
@@ -58,7 +61,7 @@ export class HubKeeper {
   async close(): Promise<void> {
     this.#state = "closed";
     clearTimeout(this.#pause);
-    await this.#remaking;
+    await this.#making.catch(() => {});
     await this.#current?.close();
     this.#current = null;
   }
@@ -99,7 +102,7 @@ export class HubKeeper {
     this.#state = "remaking";
     log.warn({ err: error, code, pauseMs }, "hub failed and is made again from disk");
     this.#pause = setTimeout(() => {
-      this.#remaking = this.#remake();
+      this.#making = this.#remake();
     }, pauseMs);
   }
 

@@ -98,7 +98,9 @@ export class Sessions implements MqttHandler<Session, Plan> {
   onTopic(connection: Connection, topic: string): Plan {
     const session = connection.session!;
     const parsed = parseClientTopic(topic);
-    if (parsed.kind === "telemetry" && isOwnTopic(parsed, session)) return this.#planOf(parsed, {});
+    if (parsed.kind === "telemetry" && isOwnTopic(parsed, session) && this.#engine.sources.admits(parsed)) {
+      return this.#planOf(parsed, {});
+    }
     // Acknowledged and lost, as IoT Hub does; a twin request that is none ends the connection (contract §4.2).
     this.#engine.metrics.unknown_topic++;
     if (parsed.kind === "malformed" && parsed.mustClose) connection.close("rejected");
@@ -234,6 +236,7 @@ export class Sessions implements MqttHandler<Session, Plan> {
   #publishWill(session: Session, { topic, payload }: Will): void {
     const parsed = parseClientTopic(topic);
     if (parsed.kind !== "telemetry" || !isOwnTopic(parsed, session)) return;
+    if (!this.#engine.sources.admits(parsed)) return;
     const plan = this.#planOf(parsed, { isWill: true });
     const unheard = { puback: () => undefined, pause: () => undefined, resume: () => undefined };
     new Publisher(this.#engine, unheard).publish(plan, payload, 0, payload.length, false, 0);

@@ -37,13 +37,23 @@ export class Sources {
     }
   }
 
-  /** @throws {SandpiperError} SP_OUTPUTS_MAX: a module may not fill the table with names of outputs. */
-  intern({ deviceId, moduleId, output }: Origin): number {
-    const name = [deviceId, moduleId, output].filter((part) => part !== null).join("/");
+  /** Whether `intern` would take it: a module may not fill the table with names of outputs. */
+  admits(origin: Origin): boolean {
+    const { deviceId, moduleId, output } = origin;
+    if (output === null || this.#ids.has(nameOf(origin))) return true;
+    return (this.#outputsOf.get(`${deviceId}/${moduleId}`) ?? 0) < PORTS_MAX;
+  }
+
+  /** @throws {SandpiperError} SP_OUTPUTS_MAX when it is not admitted */
+  intern(origin: Origin): number {
+    const name = nameOf(origin);
     const found = this.#ids.get(name);
     if (found !== undefined) return found;
-    if (output !== null && (this.#outputsOf.get(`${deviceId}/${moduleId}`) ?? 0) >= PORTS_MAX) {
-      throw new SandpiperError("SP_OUTPUTS_MAX", `module "${moduleId}": more than ${PORTS_MAX} outputs`);
+    if (!this.admits(origin)) {
+      throw new SandpiperError(
+        "SP_OUTPUTS_MAX",
+        `module "${origin.moduleId}": more than ${PORTS_MAX} outputs`,
+      );
     }
     const id = this.#origins.length;
     const key = Buffer.allocUnsafe(4);
@@ -68,3 +78,6 @@ export class Sources {
     return moduleId === null ? deviceId : `${deviceId}/${moduleId}`;
   }
 }
+
+const nameOf = ({ deviceId, moduleId, output }: Origin): string =>
+  [deviceId, moduleId, output].filter((part) => part !== null).join("/");

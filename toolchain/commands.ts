@@ -21,6 +21,7 @@ export const COMMANDS: CommandTable = {
   logs: async () => (await import("./operate/logs.ts")).logsCommand,
   events: async () => (await import("./operate/events.ts")).eventsCommand,
   "device add": async () => (await import("./operate/device.ts")).deviceAddCommand,
+  "device token": async () => (await import("./operate/device.ts")).deviceTokenCommand,
   "device list": async () => (await import("./operate/device.ts")).deviceListCommand,
   "device remove": async () => (await import("./operate/device.ts")).deviceRemoveCommand,
   "queue list": async () => (await import("./operate/queue.ts")).queueListCommand,

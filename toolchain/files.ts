@@ -9,9 +9,11 @@ export const ARTIFACT_BYTES_MAX = 64 * 1024 * 1024;
 /** @throws {FileError} SP_FILE */
 export async function readBytes(file: string, bytesMax: number): Promise<Buffer> {
   const bytes = await readBytesIfThere(file, bytesMax);
-  if (bytes === null) throw new FileError("SP_FILE", `file "${file}": not found`);
+  if (bytes === null) throw notFound(file);
   return bytes;
 }
+
+export const notFound = (file: string): FileError => new FileError("SP_FILE", `file "${file}": not found`);
 
 /** Null when there is no such file. @throws {FileError} SP_FILE */
 export async function readBytesIfThere(file: string, bytesMax: number): Promise<Buffer | null> {

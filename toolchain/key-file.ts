@@ -6,7 +6,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject 
 import { open, rm } from "node:fs/promises";
 import { keyId } from "../abi/index.ts";
 import { KeyFileError } from "./errors.ts";
-import { fileError, readBytes } from "./files.ts";
+import { fileError, notFound, readBytes } from "./files.ts";
 
 const KEY_FILE_BYTES_MAX = 16 * 1024;
 const PRIVATE_MODE = 0o600;
@@ -58,7 +58,7 @@ export async function readPrivateKey(file: string): Promise<KeyObject> {
     ({ mode } = await handle.stat());
     text = (await handle.read(Buffer.alloc(KEY_FILE_BYTES_MAX), 0)).buffer.toString("utf8");
   } catch (cause) {
-    throw fileError(file, cause);
+    throw (cause as NodeJS.ErrnoException).code === "ENOENT" ? notFound(file) : fileError(file, cause);
   }
   if (process.platform !== "win32" && (mode & OTHERS) !== 0) {
     const octal = (mode & 0o777).toString(8).padStart(4, "0");

@@ -7,6 +7,7 @@ import { SandpiperError, toErrorRecord } from "../abi/index.ts";
 import { EXIT, type Command } from "./command.ts";
 import type { CommandTable } from "./commands.ts";
 import { UsageError } from "./errors.ts";
+import { printable } from "./operate/message-text.ts";
 import { commandHelp, commandList } from "./help.ts";
 import { packageVersion } from "./package-root.ts";
 
@@ -33,7 +34,8 @@ export async function main(
 }
 
 async function dispatch(argv: readonly string[], terminal: Terminal, table: CommandTable): Promise<number> {
-  const [first] = argv;
+  const [first, ...rest] = argv;
+  if (first === "help" && rest.length > 0) return dispatch([...rest, "--help"], terminal, table);
   if (first === undefined || first === "--help" || first === "-h" || first === "help") {
     terminal.out(commandList(await loadAll(table, "")));
     return first === undefined ? EXIT.USAGE : EXIT.DONE;
@@ -76,10 +78,17 @@ function parsed(
     });
     return { values: values as Record<string, string | boolean | undefined>, positionals };
   } catch (error) {
-    // Node's words, in the house form: "Unknown option '--x'. To specify ..." and the like.
-    const words = (error as Error).message.split(". ")[0]!.replaceAll("'", '"');
-    throw new UsageError(words[0]!.toLowerCase() + words.slice(1), `usage: ${command.usage}`);
+    throw new UsageError(optionMistake(error as Error), `usage: ${command.usage}`);
   }
+}
+
+/** Node's words in the house form: it says "Option '-n, --lines <value>' argument missing" and the like. */
+function optionMistake({ message }: Error): string {
+  const option = /'(?:-\w, )?(-[^\s']*)/.exec(message)?.[1] ?? "";
+  if (message.startsWith("Unknown option")) return `option ${option}: unknown`;
+  if (message.includes("does not take an argument")) return `option ${option}: takes no value`;
+  if (message.includes("ambiguous")) return `option ${option}: its value is missing, or begins with a dash`;
+  return `option ${option}: its value is missing`;
 }
 
 /** `sandpiper queue` shows what `queue` can do; anything else is a mistake. */
@@ -89,14 +98,26 @@ async function unknownCommand(
   table: CommandTable,
 ): Promise<number> {
   const [first, second] = argv as [string, string?];
+  if (first.startsWith("-")) {
+    throw new UsageError(`option ${first}: stands before the command`, "sandpiper <command> [options]");
+  }
   const family = await loadAll(table, `${first} `);
   const isHelp = second === undefined || second === "--help" || second === "-h";
   if (family.length > 0 && isHelp) {
     terminal.out(commandList(family));
     return second === undefined ? EXIT.USAGE : EXIT.DONE;
   }
-  const name = family.length > 0 && second !== undefined ? `${first} ${second}` : first;
-  throw new UsageError(`command "${name}": unknown`, "sandpiper --help lists the commands");
+  if (family.length > 0) {
+    throw new UsageError(
+      `command "${first} ${second}": unknown`,
+      `sandpiper ${first} --help lists its commands`,
+    );
+  }
+  const similar = Object.keys(table).find(
+    (name) => first !== "" && (name.startsWith(first) || first.startsWith(name.split(" ", 1)[0]!)),
+  );
+  const guess = similar === undefined ? "" : `did you mean "${similar}"? `;
+  throw new UsageError(`command "${first}": unknown`, `${guess}sandpiper --help lists the commands`);
 }
 
 async function loadAll(table: CommandTable, prefix: string): Promise<Command[]> {
@@ -116,9 +137,10 @@ function printError(error: unknown, json: boolean, { err, env }: Terminal): void
     record.hint ?? (isBug ? "this is a bug; SANDPIPER_DEBUG=1 shows where it happened" : undefined);
   if (json) err(JSON.stringify({ error: hint === undefined ? record : { ...record, hint } }));
   else {
-    err(`error: ${isBug ? "internal: " : ""}${record.message}`);
-    for (const place of placesOf(record.details)) err(`  ${place}`);
-    if (hint !== undefined) err(`hint: ${hint}`);
+    // Messages quote what strangers wrote: files, modules, devices.
+    err(printable(`error: ${isBug ? "internal: " : ""}${record.message}`));
+    for (const place of placesOf(record.details)) err(`  ${printable(place)}`);
+    if (hint !== undefined) err(printable(`hint: ${hint}`));
   }
   if (isDebugging)
     for (let cause = error; cause instanceof Error; cause = cause.cause) err(cause.stack ?? "");

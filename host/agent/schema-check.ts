@@ -49,6 +49,8 @@ function toDeploymentError(error: ErrorObject, at: JsonPath): DeploymentError {
         path,
         `must be one of ${(params["allowedValues"] as unknown[]).map(quote).join(", ")}${got}`,
       );
+    case "type":
+      return refuse(path, `must be ${[params["type"]].flat().join(" or ")}${got}`);
     default:
       return refuse(path, `${error.message ?? "does not fit"}${got}`);
   }

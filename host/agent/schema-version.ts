@@ -11,7 +11,8 @@ export interface SchemaVersion {
 /** @throws {DeploymentError} 412 */
 export function decodeSchemaVersion(value: unknown, minorMax: number, at: JsonPath): SchemaVersion {
   if (value === undefined) throw new DeploymentError(412, at, "missing");
-  const found = typeof value === "string" ? /^(\d{1,5})\.(\d{1,5})(?:\.\d{1,5})?$/.exec(value) : null;
+  if (typeof value !== "string") throw new DeploymentError(412, at, `must be a string, got ${quote(value)}`);
+  const found = /^(\d{1,5})\.(\d{1,5})(?:\.\d{1,5})?$/.exec(value);
   const version = found && { major: Number(found[1]), minor: Number(found[2]) };
   if (!version || version.major !== 1 || version.minor > minorMax) {
     throw new DeploymentError(412, at, `${quote(value)} is not a version from 1.0 to 1.${minorMax}`);

@@ -50,6 +50,17 @@ export interface DeviceCreated extends DeviceView {
   readonly connectionString: string;
 }
 
+/** What a plain MQTT client has to say to connect. */
+export interface MqttLogin {
+  readonly clientId: string;
+  readonly username: string;
+  /** A shared access signature: good until `expires`, whoever has it. No key can be had from it. */
+  readonly password: string;
+  readonly expires: string;
+  /** Where this identity publishes. */
+  readonly topic: string;
+}
+
 export interface EventView {
   readonly offset: number;
   readonly enqueuedTime: string;
@@ -91,3 +102,4 @@ export const EVENTS_LIMIT_MAX = 1000;
 export const EVENTS_WAIT_MS_MAX = 30_000;
 export const DEAD_LETTERS_LIMIT_MAX = 1000;
 export const LOG_LINES_MAX = 10_000;
+export const LOGIN_SECS_MAX = 365 * 24 * 60 * 60;

@@ -17,6 +17,7 @@ import type {
   EventPageView,
   GatewayStatus,
   ModuleView,
+  MqttLogin,
   QueueStatus,
 } from "./api.ts";
 
@@ -41,6 +42,8 @@ export interface ManagementClient {
   restartModule(module: string): Promise<void>;
   devices(): Promise<readonly DeviceView[]>;
   addDevice(name: DeviceName): Promise<DeviceCreated>;
+  /** What lets an MQTT client connect as this identity for the next `validSecs`. */
+  login(name: DeviceName, validSecs: number): Promise<MqttLogin>;
   removeDevice(deviceId: string, moduleId?: string): Promise<void>;
   /** From an offset, or the last `tail`, or the oldest that is kept. */
   events(query: {
@@ -76,6 +79,7 @@ export function createManagementClient(dir: string): ManagementClient {
     restartModule: (module) => call("POST", `/modules/${encodeURIComponent(module)}/restart`),
     devices: () => get("/devices"),
     addDevice: (name) => call("POST", "/devices", name),
+    login: (name, validSecs) => call("POST", "/logins", { ...name, validSecs }),
     removeDevice: (deviceId, moduleId) => {
       const module = moduleId === undefined ? "" : `/modules/${encodeURIComponent(moduleId)}`;
       return call("DELETE", `/devices/${encodeURIComponent(deviceId)}${module}`);

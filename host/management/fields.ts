@@ -7,6 +7,8 @@ import { RequestError } from "./http.ts";
 /** `undefined` when the field is not there. @throws {RequestError} */
 export type Field<T> = (value: unknown, name: string) => T;
 
+const QUOTED_CHARACTERS_MAX = 80;
+
 type Fields = Readonly<Record<string, Field<unknown>>>;
 type Decoded<F extends Fields> = { readonly [K in keyof F]: ReturnType<F[K]> };
 
@@ -45,12 +47,13 @@ export const withDefault =
   (value, name) =>
     value === undefined ? fallback : field(value, name);
 
-/** A whole number, as a query has it. */
+/** A whole number; in a query it is text. */
 export const integer =
   (minimum: number, maximum: number): Field<number> =>
   (value, name) => {
-    const number = typeof value === "string" && /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
-    if (number >= minimum && number <= maximum) return number;
+    const number = typeof value === "string" && /^\d{1,16}$/.test(value) ? Number(value) : value;
+    const isWhole = typeof number === "number" && Number.isInteger(number);
+    if (isWhole && number >= minimum && number <= maximum) return number;
     throw new RequestError(400, `${name} is not a whole number from ${minimum} to ${maximum}`);
   };
 
@@ -60,14 +63,18 @@ export const boolean: Field<boolean> = (value, name) => {
   throw new RequestError(400, `${name} is neither true nor false`);
 };
 
+/** `rule`: what `pattern` asks for, in words. */
 export const text =
-  (pattern: RegExp, lengthMax: number): Field<string> =>
+  (pattern: RegExp, lengthMax: number, rule: string): Field<string> =>
   (value, name) => {
-    if (typeof value === "string" && value.length <= lengthMax && pattern.test(value)) return value;
-    throw new RequestError(400, `${name} is not a text that matches ${pattern.source}`);
+    if (typeof value !== "string") throw new RequestError(400, `${name} is not a text`);
+    if (value.length <= lengthMax && pattern.test(value)) return value;
+    const quoted = JSON.stringify(value.slice(0, QUOTED_CHARACTERS_MAX));
+    throw new RequestError(400, `${name} ${quoted} is not one`, rule);
   };
 
-export const object: Field<object> = (value, name) => {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
-  throw new RequestError(400, `${name} is not a JSON object`);
+/** Whatever it is, it must be there. */
+export const anything: Field<unknown> = (value, name) => {
+  if (value !== undefined) return value;
+  throw new RequestError(400, `${name} is missing`);
 };

@@ -25,7 +25,7 @@ const EVENT_QUERY = {
   waitMs: withDefault(integer(0, EVENTS_WAIT_MS_MAX), 0),
 };
 const DEAD_LETTER_QUERY = {
-  endpoint: optional(text(/./, ENDPOINT_LENGTH_MAX)),
+  endpoint: optional(text(/./, ENDPOINT_LENGTH_MAX, "an endpoint is <module>/<input>")),
   from: withDefault(offset, 0),
   limit: withDefault(integer(1, DEAD_LETTERS_LIMIT_MAX), 100),
 };

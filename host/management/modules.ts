@@ -1,12 +1,16 @@
 /** Requests about the gateway itself, its deployment, its modules and their logs. */
 import { LOG_LINES_MAX } from "./api.ts";
 import type { ManagementBackend } from "./backend.ts";
-import { boolean, decodeBody, decodeQuery, integer, object, text, withDefault } from "./fields.ts";
+import { anything, boolean, decodeBody, decodeQuery, integer, text, withDefault } from "./fields.ts";
 import type { Route } from "./http.ts";
 
 const PATH_LENGTH_MAX = 4096;
 
-const DEPLOYMENT_BODY = { deployment: object, baseDir: text(/^\//, PATH_LENGTH_MAX) };
+/** What a deployment must be is the agent's to say, as is where it is not. */
+const DEPLOYMENT_BODY = {
+  deployment: anything,
+  baseDir: text(/^\//, PATH_LENGTH_MAX, "it must be an absolute path"),
+};
 const LOG_QUERY = { lines: withDefault(integer(0, LOG_LINES_MAX), 100), follow: withDefault(boolean, false) };
 
 export const moduleRoutes = (backend: ManagementBackend): readonly Route[] => [

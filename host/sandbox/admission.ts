@@ -41,7 +41,7 @@ const EXPORT_SIGNATURES: Readonly<Record<string, string>> = {
 };
 
 const HINT_MEMORY =
-  "build with a maximum memory (options.maximumMemory in asconfig.json), or raise memoryBytesMax in the deployment";
+  "build with a maximum memory (options.maximumMemory in asconfig.json), or raise createOptions.sandpiper.memoryBytesMax in the deployment";
 
 /** @throws {ModuleRefusal} SP_MODULE_WASM, _MANIFEST, _ABI, _MEMORY, _IMPORT_UNKNOWN, _GRANT_MISSING */
 export function admitModule(wasm: Uint8Array, policy: AdmissionPolicy): Admitted {

@@ -32,7 +32,7 @@ export function judgeImports(
       throw unknown(`module: import "${module}.${name}" is unknown to this host`, details);
     if (capability !== null && !grants.includes(capability)) {
       const hint = asked?.includes(capability)
-        ? `grant "${capability}" to the module in the deployment`
+        ? `add "${capability}" to createOptions.sandpiper.grants of the module in the deployment`
         : `ask for "${capability}" in the module's manifest`;
       throw new LinkRefusal(
         "SP_MODULE_GRANT_MISSING",

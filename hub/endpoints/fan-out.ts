@@ -83,19 +83,23 @@ export function applyEffects(result: LinkResult, batch: SentBatch, sink: ResultS
 }
 
 function passRun(run: Run, plan: OutputPlan, sink: ResultSink): void {
-  if (hopsOf(run) >= HOPS_MAX) {
-    eachEntry(run, (at) => sink.bury(run.block, at + ENTRY.SIZE, { reason: "hops" }));
-    return;
-  }
+  if (hopsOf(run) < HOPS_MAX) return route(run, plan, sink);
+  // Some go in circles: those are given up, and their neighbours go on.
+  eachEntry(run, (from, to) => {
+    if (frameHops(run.block, from + ENTRY.SIZE) < HOPS_MAX) route({ ...run, from, to, count: 1 }, plan, sink);
+    else sink.bury(run.block, from + ENTRY.SIZE, { reason: "hops" });
+  });
+}
+
+function route(run: Run, plan: OutputPlan, sink: ResultSink): void {
   if (plan.targets.length === 0) sink.ingress.metrics.no_route += run.count;
   for (const target of plan.targets) {
     const first = target.options[0]!;
     if (first.condition === null) append(run, first, plan.sourceId, sink);
     else
-      eachEntry(run, (at, to) => {
-        const option = choose(target, flyweight.at(run.block, at + ENTRY.SIZE, plan.origin));
-        if (option !== null)
-          append({ block: run.block, from: at, to, count: 1 }, option, plan.sourceId, sink);
+      eachEntry(run, (from, to) => {
+        const option = choose(target, flyweight.at(run.block, from + ENTRY.SIZE, plan.origin));
+        if (option !== null) append({ block: run.block, from, to, count: 1 }, option, plan.sourceId, sink);
       });
   }
 }

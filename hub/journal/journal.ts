@@ -224,6 +224,7 @@ export class Journal {
   /** A turn has ended in which steps were taken: seal now, after the linger, or when the disk is free. */
   kick(): void {
     if (this.#inFlight !== null || this.state === "failed") return;
+    if (!this.#isDirty()) return this.#resolveWaiters();
     const sinceLastSealMs = this.#options.clock.monotonic() - this.#lastSeal;
     if (this.#waiters.length === 0 && this.#linger.holds(this.#gathered(), sinceLastSealMs)) return;
     this.#linger.cancel();

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import {
   Block,
   FRAME,
-  FRAME_BYTES_MAX,
+  MESSAGE_BYTES_MAX,
   PROPERTIES_MAX,
   PROPERTY,
   appStart,
@@ -116,12 +116,11 @@ test.for([0xffffffff, 0xfffffff4, 0xfffffff0, 0x80000000, 0x7fffffff])(
   },
 );
 
-test("limits of a frame hold to the byte", () => {
-  const largest = FRAME_BYTES_MAX - FRAME.SIZE;
+test("limits of a message hold to the byte", () => {
   const none = sections(new Uint8Array(0), new Uint8Array(0));
   for (const [length, isSound] of [
-    [largest, true],
-    [largest + 1, false],
+    [MESSAGE_BYTES_MAX, true],
+    [MESSAGE_BYTES_MAX + 1, false],
   ] as const) {
     const block = Block.allocate(frameLength(none, length));
     const end = writeFrame(block, 0, 0, 0, none, Buffer.alloc(length), 0, length);

@@ -30,7 +30,7 @@ test.for([
   ['{"gatewayId":"gw","__proto__":{"polluted":1}}', "__proto__: unknown key"],
   ["{}", "gatewayId: missing"],
   ["[]", "the whole: [] must be object"],
-  ['{"gatewayId":"a/b"}', 'gatewayId: "a/b" must match pattern'],
+  ['{"gatewayId":"a/b"}', 'gatewayId: "a/b" has characters that are not allowed'],
   ['{"gatewayId":"gw","listeners":[{"protocol":"amqp"}]}', 'listeners[0].protocol: "amqp" is not one of'],
   [
     '{"gatewayId":"gw","listeners":[{"protocol":"mqtt","port":70000}]}',
@@ -48,6 +48,15 @@ test.for([
 test("an unknown key is answered with the known ones", async () => {
   await expect(decode('{"gatewayId":"gw","store":{"maxBytes":1}}')).rejects.toMatchObject({
     hint: "known keys here: backend, bytesMax, lingerMs, graceMs",
+  });
+});
+
+test("an id or a host name that cannot be is answered with what one can be", async () => {
+  await expect(decode('{"gatewayId":"a/b"}')).rejects.toMatchObject({
+    hint: expect.stringContaining("an id has letters"),
+  });
+  await expect(decode('{"gatewayId":"gw","hostname":"a b"}')).rejects.toMatchObject({
+    hint: expect.stringContaining("a host name has letters"),
   });
 });
 

@@ -11,7 +11,7 @@ import { addTrustedKey } from "../../host/trust-file.ts";
 import { createHubThread } from "../../hub/index.ts";
 import { compileModule } from "../../toolchain/compile/compile.ts";
 import { signAndWrite } from "../../toolchain/demo/stock-modules.ts";
-import { mqttLogin } from "../../toolchain/operate/mqtt-login.ts";
+import { mqttLogin } from "../../host/management/mqtt-login.ts";
 import { deploymentOf } from "../support/deployment.ts";
 import { quietLog } from "./fake-parts.ts";
 
@@ -60,7 +60,7 @@ test("after its hub failed, a gateway goes on where it was: devices, modules, th
   const { listeners: places } = await gateway.start();
   const client = createManagementClient(paths.dir);
   expect(await client.apply(deploymentOf("counter", "in"), images)).toMatchObject({ code: 200 });
-  const login = await mqttLogin(await client.addDevice({ deviceId: "d" }), "localhost", Date.now() + 60_000);
+  const login = mqttLogin(await client.addDevice({ deviceId: "d" }), "localhost", Date.now() + 60_000);
 
   const publish = async () => {
     const { clientId, username, password } = login;

@@ -7,7 +7,7 @@ import { createGateway, type Gateway, type GatewayStarted } from "../../host/gat
 import { gatewayPaths, initGateway } from "../../host/gateway-folder.ts";
 import { createManagementClient, type ManagementClient } from "../../host/management/client.ts";
 import { createHubThread, type Hub } from "../../hub/index.ts";
-import { mqttLogin } from "../../toolchain/operate/mqtt-login.ts";
+import { mqttLogin } from "../../host/management/mqtt-login.ts";
 import { createFakeParts, quietLog } from "./fake-parts.ts";
 
 // A real hub thread, from the build; the agent alone is not there.
@@ -54,7 +54,7 @@ async function start(): Promise<GatewayStarted> {
 
 /** Connects as a device that `device add` made, as a plain MQTT client would. */
 async function connect(started: GatewayStarted, protocol: "mqtt" | "mqtts", deviceId: string) {
-  const login = await mqttLogin(await client.addDevice({ deviceId }), "gw.example", Date.now() + 60_000);
+  const login = mqttLogin(await client.addDevice({ deviceId }), "gw.example", Date.now() + 60_000);
   const { port } = started.listeners.find((listener) => listener.protocol === protocol)!;
   const connection = await mqtt.connectAsync(`${protocol}://127.0.0.1:${port}`, {
     clientId: login.clientId,

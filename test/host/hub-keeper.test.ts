@@ -99,6 +99,14 @@ test("a closed keeper makes no more hubs", async () => {
   expect(hubs).toHaveLength(1);
 });
 
+test("a keeper that is closed while its hub starts closes that one", async () => {
+  const starting = keeper.start(config);
+  const closeHub = vi.spyOn(hubs[0]!, "close");
+  await keeper.close();
+  await starting;
+  expect(closeHub).toHaveBeenCalledOnce();
+});
+
 test.for([
   ["one failure", [0], 1, 50],
   ["two failures", [0, 1_000], 1_001, 2_000],

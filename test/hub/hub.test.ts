@@ -161,3 +161,15 @@ test("an expired message is not delivered [contract 10]", async () => {
   expect(await first).toBe("new");
   expect((await hub.hub.status()).counters["expired"]).toBe(1);
 });
+
+test("a module that names outputs without end loses those messages, and nobody else anything", async () => {
+  await using hub = await startHub();
+  await hub.routes({ all: "FROM /messages/modules/talker/* INTO $upstream" });
+  const talker = await hub.connect(await hub.identity("gw", "talker"));
+  const topic = (output: number): string => `devices/gw/modules/talker/messages/events/%24.on=o${output}/`;
+  for (let i = 0; i < 70; i++) await talker.publishAsync(topic(i), `m${i}`, { qos: 1 });
+  await talker.publishAsync(topic(3), "known", { qos: 1 });
+  expect((await events(hub, 65)).at(-1)).toBe("known");
+  expect(hub.failures).toEqual([]);
+  expect((await hub.hub.status()).counters["unknown_topic"]).toBe(6);
+});

@@ -74,6 +74,15 @@ describe("help", () => {
     },
   );
 
+  test("of a command is also to be had by asking for help first", async () => {
+    const table = tableOf(async () => 0);
+    for (const name of Object.keys(table)) {
+      const words = name.split(" ");
+      expect(await run(["help", ...words], table)).toEqual(await run([...words, "--help"], table));
+    }
+    expect((await run(["help", "nobody"], table)).code).toBe(2);
+  });
+
   test("of a family lists its members", async () => {
     const table = tableOf(async () => 0);
     expect(await run(["queue", "--help"], table)).toMatchObject({
@@ -127,9 +136,11 @@ describe("a command", () => {
     [["frobnicate"], 'error: command "frobnicate": unknown'],
     [["__proto__"], 'error: command "__proto__": unknown'],
     [["queue", "eat"], 'error: command "queue eat": unknown'],
-    [["lift", "--frob"], 'error: unknown option "--frob"'],
-    [["lift", "--size"], 'error: option "-s, --size <value>" argument missing'],
-    [["lift", "--force=yes"], "does not take an argument"],
+    [["lift", "--frob"], "error: option --frob: unknown"],
+    [["lift", "--size"], "error: option --size: its value is missing"],
+    [["lift", "-s", "-1"], "error: option -s: its value is missing, or begins with a dash"],
+    [["lift", "--force=1"], "error: option --force: takes no value"],
+    [["--size", "1", "lift"], "error: option --size: stands before the command"],
   ] as const)("that was not meant ends with 2, a reason and the usage: %j", async ([argv, message]) => {
     const { code, out, err } = await run(
       argv,
@@ -138,6 +149,25 @@ describe("a command", () => {
     expect({ code, out }).toEqual({ code: 2, out: "" });
     expect(err).toContain(message);
     expect(err).toMatch(/^hint: /m);
+  });
+});
+
+describe("a hint", () => {
+  test.for([
+    [["queues"], 'did you mean "queue list"? sandpiper --help lists the commands'],
+    [["lif"], 'did you mean "lift"? '],
+    [["queue", "eat"], "sandpiper queue --help lists its commands"],
+  ] as const)("leads from what was typed to what there is: %j", async ([argv, hint]) => {
+    const { err } = await run(
+      argv,
+      tableOf(async () => 0),
+    );
+    expect(err).toContain(`hint: ${hint}`);
+  });
+
+  test("guesses nothing where nothing is near", async () => {
+    const { err } = await run([""]);
+    expect(err).toBe('error: command "": unknown\nhint: sandpiper --help lists the commands');
   });
 });
 
@@ -167,6 +197,12 @@ describe("an error", () => {
     expect(JSON.parse(err)).toEqual({
       error: { code: "SP_X", message: "it broke", hint: "mend it", details: { place: "here" } },
     });
+  });
+
+  test("cannot steer a terminal with what it quotes", async () => {
+    const error = new SandpiperError("SP_X", "file \u001b[2J: broke\nerror: not", { hint: "\u202e" });
+    const { err } = await run(["lift"], failing(error));
+    expect(err).toBe("error: file \\u{1b}[2J: broke\\nerror: not\nhint: \\u{202e}");
   });
 
   test("shows its stack, and that of its cause, to who debugs", async () => {

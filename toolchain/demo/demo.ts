@@ -14,7 +14,6 @@ import type { Command } from "../command.ts";
 import { noPositionals } from "../operate/arguments.ts";
 import { readEventPages } from "../operate/events.ts";
 import { formatEvent } from "../operate/message-text.ts";
-import { mqttLogin } from "../operate/mqtt-login.ts";
 import { untilStopped } from "../operate/stop-signal.ts";
 import { packageVersion } from "../package-root.ts";
 import { formatTotals, isAlert, totalsOf, type Totals } from "./activity.ts";
@@ -27,7 +26,7 @@ const GATEWAY_ID = "demo-gateway";
 /** Tokens are for this name, whatever this machine is called. */
 const HOSTNAME = "localhost";
 const DEVICE_ID = "demo";
-const LOGIN_MS = 24 * 60 * 60 * 1000;
+const LOGIN_SECS = 24 * 60 * 60;
 /** Busy ports are stepped over: somebody may run a broker already, or another demo. */
 const PORTS_TO_TRY = 50;
 const STATUS_INTERVAL_MS = 1_000;
@@ -172,6 +171,6 @@ async function applied(client: ManagementClient, deployment: object, baseDir: st
 
 async function guide(client: ManagementClient, dir: string, mqttPort: number): Promise<string> {
   const device = await client.addDevice({ deviceId: DEVICE_ID });
-  const login = await mqttLogin(device, HOSTNAME, Date.now() + LOGIN_MS);
+  const login = await client.login({ deviceId: DEVICE_ID }, LOGIN_SECS);
   return formatGuide({ dir, mqttPort, login, connectionString: device.connectionString });
 }

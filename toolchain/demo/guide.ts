@@ -1,5 +1,6 @@
 /** What the demo says to try next, ready to paste into a second terminal. */
-import type { MqttLogin } from "../operate/mqtt-login.ts";
+import type { MqttLogin } from "../../host/index.ts";
+import { mosquittoCommand, shellQuote } from "../operate/mosquitto.ts";
 import { FILTER } from "./deployment.ts";
 
 export interface GuideFacts {
@@ -15,7 +16,8 @@ const COMMAND = "npx sandpiper";
 const BODY = JSON.stringify({ machine: { temperature: 99 } });
 
 export function formatGuide({ dir, mqttPort, login, connectionString }: GuideFacts): string {
-  const at = `--dir ${quote(dir)}`;
+  const at = `--dir ${shellQuote(dir)}`;
+  const send = mosquittoCommand(login, { host: "127.0.0.1", port: mqttPort }, BODY);
   return [
     "",
     "Try it, in a second terminal:",
@@ -26,10 +28,7 @@ export function formatGuide({ dir, mqttPort, login, connectionString }: GuideFac
     "",
     "Send a message of your own, as the device `demo`; it goes through the filter to $upstream:",
     "",
-    `  mosquitto_pub -h 127.0.0.1 -p ${mqttPort} -i ${quote(login.clientId)} -q 1 \\`,
-    `    -u ${quote(login.username)} \\`,
-    `    -P ${quote(login.password)} \\`,
-    `    -t ${quote(login.topic)} -m ${quote(BODY)}`,
+    ...send.split("\n").map((line) => `  ${line}`),
     "",
     "For a device SDK:",
     "",
@@ -39,7 +38,3 @@ export function formatGuide({ dir, mqttPort, login, connectionString }: GuideFac
     "",
   ].join("\n");
 }
-
-/** For a POSIX shell; bare when that is safe. */
-const quote = (text: string): string =>
-  /^[\w./:@=+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;

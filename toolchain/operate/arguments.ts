@@ -9,13 +9,19 @@ export function noPositionals(positionals: readonly string[], usage: string): vo
   }
 }
 
-/** A whole number from 0, or undefined when the option is not there. */
-export function wholeNumber(values: Values, option: string, maximum: number): number | undefined {
+/** A whole number, or undefined when the option is not there. */
+export function wholeNumber(
+  values: Values,
+  option: string,
+  maximum: number,
+  minimum = 0,
+): number | undefined {
   const text = values[option];
   if (text === undefined) return undefined;
   const value = typeof text === "string" && /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (value <= maximum) return value;
-  throw new UsageError(`option --${option} "${String(text)}": not a whole number from 0 to ${maximum}`);
+  if (value >= minimum && value <= maximum) return value;
+  const range = maximum === Number.MAX_SAFE_INTEGER ? `from ${minimum} on` : `from ${minimum} to ${maximum}`;
+  throw new UsageError(`option --${option} "${String(text)}": not a whole number ${range}`);
 }
 
 export function oneOf<T extends string>(

@@ -25,7 +25,7 @@ export const deadLetterListCommand: Command = {
   async run({ values, positionals, env, json, out, err }) {
     noPositionals(positionals, this.usage);
     const from = wholeNumber(values, "from", Number.MAX_SAFE_INTEGER) ?? 0;
-    const limit = wholeNumber(values, "limit", LIMIT_MAX) ?? LIMIT_DEFAULT;
+    const limit = wholeNumber(values, "limit", LIMIT_MAX, 1) ?? LIMIT_DEFAULT;
     const endpoint = typeof values["endpoint"] === "string" ? { endpoint: values["endpoint"] } : {};
     const { createManagementClient } = await import("../../host/index.ts");
     const client = createManagementClient(gatewayDir(values, env));

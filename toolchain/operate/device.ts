@@ -1,16 +1,22 @@
-/** `sandpiper device add|list|remove`: who may connect. */
-import type { DeviceCreated, DeviceView } from "../../host/index.ts";
+/** `sandpiper device add|token|list|remove`: who may connect. */
+import { join } from "node:path";
+import type { DeviceView, GatewayStatus, MqttLogin } from "../../host/index.ts";
 import { onlyPositional, stringOption } from "../develop/arguments.ts";
 import { noPositionals, wholeNumber } from "./arguments.ts";
-import type { Command } from "../command.ts";
+import type { Command, Context } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
-import type { MqttLogin } from "./mqtt-login.ts";
+import { mosquittoCommand, shellQuote, type Broker } from "./mosquitto.ts";
 import { formatTable, type Column } from "./table.ts";
 
-const HOUR_MS = 60 * 60 * 1000;
+const HOUR_SECS = 60 * 60;
 const LOGIN_HOURS_DEFAULT = 24;
 const LOGIN_HOURS_MAX = 24 * 365;
+const BODY_EXAMPLE = JSON.stringify({ celsius: 41 });
+
+const HOURS_OPTION = {
+  hours: { type: "string", description: `how long the token is good (${LOGIN_HOURS_DEFAULT})` },
+} as const;
 
 export const deviceAddCommand: Command = {
   name: "device add",
@@ -22,44 +28,97 @@ export const deviceAddCommand: Command = {
     ...DIR_OPTION,
     module: { type: "string", description: "a module of it; without a device, one of the gateway's own" },
     mqtt: { type: "boolean", description: "print what a plain MQTT client needs, too" },
-    hours: { type: "string", description: "how long the MQTT password is good (24)" },
+    ...HOURS_OPTION,
   },
-  async run({ values, positionals, env, json, out }) {
-    const moduleId = stringOption(values, "module");
-    const deviceId =
-      moduleId !== undefined && positionals.length === 0
-        ? undefined
-        : onlyPositional(positionals, "<device>", this.usage);
-    const hours = wholeNumber(values, "hours", LOGIN_HOURS_MAX) ?? LOGIN_HOURS_DEFAULT;
+  async run({ values, positionals, env, json, out, err }) {
+    const name = identityName(values, positionals, this.usage);
+    const validSecs = validSecsOf(values);
     const { createManagementClient } = await import("../../host/index.ts");
-    const client = createManagementClient(gatewayDir(values, env));
-    const device = await client.addDevice({
-      ...(deviceId === undefined ? {} : { deviceId }),
-      ...(moduleId === undefined ? {} : { moduleId }),
-    });
+    const dir = gatewayDir(values, env);
+    const client = createManagementClient(dir);
+    const device = await client.addDevice(name);
     if (values["mqtt"] !== true) {
       out(json ? JSON.stringify(device) : device.connectionString);
+      if (!json) err(`for a client without SDK: ${tokenCommand(device, values)}`);
       return 0;
     }
-    const { mqttLogin } = await import("./mqtt-login.ts");
-    const { hostname } = await client.status();
-    const mqtt = await mqttLogin(device, hostname, Date.now() + hours * HOUR_MS);
-    out(json ? JSON.stringify({ ...device, mqtt }) : describe(device, mqtt));
+    const mqtt = await client.login(name, validSecs);
+    out(
+      json
+        ? JSON.stringify({ ...device, mqtt })
+        : `${device.connectionString}\n\n${describe(mqtt, brokerOf(await client.status(), dir))}`,
+    );
     return 0;
   },
 };
 
+export const deviceTokenCommand: Command = {
+  name: "device token",
+  group: "operate",
+  summary: "print a token by which any MQTT client can connect as a device for a while",
+  usage:
+    "sandpiper device token [<device>] [--module <name>] [--mqtt] [--hours <n>] [--dir <folder>] [--json]",
+  example: "sandpiper device token thermo1 --hours 1 --mqtt",
+  options: {
+    ...DIR_OPTION,
+    module: { type: "string", description: "a module of it; without a device, one of the gateway's own" },
+    mqtt: { type: "boolean", description: "print all that a plain MQTT client needs" },
+    ...HOURS_OPTION,
+  },
+  async run({ values, positionals, env, json, out }) {
+    const name = identityName(values, positionals, this.usage);
+    const validSecs = validSecsOf(values);
+    const { createManagementClient } = await import("../../host/index.ts");
+    const dir = gatewayDir(values, env);
+    const client = createManagementClient(dir);
+    const login = await client.login(name, validSecs);
+    if (json) out(JSON.stringify(login));
+    else if (values["mqtt"] !== true) out(login.password);
+    else out(describe(login, brokerOf(await client.status(), dir)));
+    return 0;
+  },
+};
+
+function identityName(
+  values: Context["values"],
+  positionals: readonly string[],
+  usage: string,
+): { readonly deviceId?: string; readonly moduleId?: string } {
+  const moduleId = stringOption(values, "module");
+  if (moduleId === undefined) return { deviceId: onlyPositional(positionals, "<device>", usage) };
+  if (positionals.length === 0) return { moduleId };
+  return { deviceId: onlyPositional(positionals, "<device>", usage), moduleId };
+}
+
+const validSecsOf = (values: Context["values"]): number =>
+  (wholeNumber(values, "hours", LOGIN_HOURS_MAX, 1) ?? LOGIN_HOURS_DEFAULT) * HOUR_SECS;
+
+function tokenCommand({ deviceId, moduleId }: DeviceView, values: Context["values"]): string {
+  const module = moduleId === null ? "" : ` --module ${moduleId}`;
+  const dir = stringOption(values, "dir");
+  return `sandpiper device token ${shellQuote(deviceId)}${module} --mqtt${dir ? ` --dir ${shellQuote(dir)}` : ""}`;
+}
+
 /** For somebody who types it into an MQTT client. */
-const describe = ({ connectionString }: DeviceCreated, mqtt: MqttLogin): string =>
+const describe = (login: MqttLogin, broker: Broker | null): string =>
   [
-    connectionString,
-    "",
-    `client id  ${mqtt.clientId}`,
-    `user name  ${mqtt.username}`,
-    `password   ${mqtt.password}`,
-    `           good until ${mqtt.expires}`,
-    `topic      ${mqtt.topic}`,
+    `client id  ${login.clientId}`,
+    `user name  ${login.username}`,
+    `password   ${login.password}`,
+    `           good until ${login.expires}`,
+    `topic      ${login.topic}`,
+    ...(broker === null ? [] : ["", mosquittoCommand(login, broker, BODY_EXAMPLE)]),
   ].join("\n");
+
+/** Where a client on this machine connects: plain if it can be, else over TLS by the name in the certificate. */
+function brokerOf({ listeners, hostname }: GatewayStatus, dir: string): Broker | null {
+  const plain = listeners.find(({ protocol }) => protocol === "mqtt");
+  if (plain) return { host: ANY_ADDRESS.test(plain.host) ? "127.0.0.1" : plain.host, port: plain.port };
+  const tls = listeners.find(({ protocol }) => protocol === "mqtts");
+  return tls ? { host: hostname, port: tls.port, caFile: join(dir, "tls", "trust-bundle.pem") } : null;
+}
+
+const ANY_ADDRESS = /^(0\.0\.0\.0|::)$/;
 
 const COLUMNS: readonly Column<DeviceView>[] = [
   { title: "DEVICE", cell: ({ deviceId }) => deviceId },
@@ -99,7 +158,7 @@ export const deviceRemoveCommand: Command = {
   async run({ values, positionals, env, json, out }) {
     const deviceId = onlyPositional(positionals, "<device>", this.usage);
     const moduleId = stringOption(values, "module");
-    if (moduleId === "") throw new UsageError('option --module "": no name');
+    if (moduleId === "") throw new UsageError('option --module "": no name', `usage: ${this.usage}`);
     const { createManagementClient } = await import("../../host/index.ts");
     await createManagementClient(gatewayDir(values, env)).removeDevice(deviceId, moduleId);
     const name = moduleId === undefined ? deviceId : `${deviceId}/${moduleId}`;

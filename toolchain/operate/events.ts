@@ -36,15 +36,20 @@ export const eventsCommand: Command = {
     const { createManagementClient } = await import("../../host/index.ts");
     const client = createManagementClient(gatewayDir(values, env));
     const start = from === undefined ? { tail: tail ?? TAIL_DEFAULT } : { from };
+    let shown = 0;
     for await (const { page, missed } of readEventPages(client, start, values["follow"] === true)) {
+      shown += page.events.length;
       if (missed > 0) err(`${missed} events were given up to make room before they could be read here`);
       for (const event of page.events) {
         out(json ? JSON.stringify(toJsonEvent(event)) : formatEvent(event, charactersMax));
       }
     }
+    if (shown === 0 && !json) out(NO_EVENTS);
     return 0;
   },
 };
+
+const NO_EVENTS = "no events; what routes send INTO $upstream arrives here";
 
 export interface EventBatch {
   readonly page: EventPageView;

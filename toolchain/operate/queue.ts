@@ -30,7 +30,9 @@ export const queueListCommand: Command = {
     const { createManagementClient } = await import("../../host/index.ts");
     const queues = await createManagementClient(gatewayDir(values, env)).queues();
     if (json) out(JSON.stringify(queues));
-    else out(queues.length === 0 ? "no queues; routes make them" : formatTable(COLUMNS, queues));
+    else out(queues.length === 0 ? NO_QUEUES : formatTable(COLUMNS, queues));
     return 0;
   },
 };
+
+const NO_QUEUES = "no queues; a route's first message makes one";

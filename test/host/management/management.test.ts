@@ -67,6 +67,19 @@ test("a device gets keys and a connection string once; the list shows no key", a
   expect(await client.devices()).toEqual([{ deviceId: "thermo1", moduleId: null, enabled: true }]);
 });
 
+test("a login is signed for one device and holds no key", async () => {
+  const { primaryKey, secondaryKey } = await client.addDevice({ deviceId: "thermo1" });
+  const login = await client.login({ deviceId: "thermo1" }, 60);
+  expect(login).toMatchObject({ clientId: "thermo1", topic: "devices/thermo1/messages/events/" });
+  for (const key of [primaryKey, secondaryKey]) expect(JSON.stringify(login)).not.toContain(key);
+  await expect(client.login({ deviceId: "constructor" }, 60)).rejects.toMatchObject({
+    code: "SP_IDENTITY_UNKNOWN",
+  });
+  await expect(client.login({ deviceId: "thermo1" }, 0)).rejects.toMatchObject({
+    code: "SP_REQUEST_INVALID",
+  });
+});
+
 test("a module identity without a device belongs to the gateway", async () => {
   const made = await client.addDevice({ moduleId: "reader" });
   expect(made.connectionString).toContain("DeviceId=gw;ModuleId=reader;");
@@ -115,7 +128,7 @@ test("a body that does not say its length is bounded as well", async () => {
 test.for([
   ["a key named __proto__", "POST", "/deployment", '{"baseDir":"/","deployment":{},"__proto__":{"a":1}}'],
   ["an inherited name", "POST", "/devices", '{"constructor":"a"}'],
-  ["a deployment that is a list", "POST", "/deployment", '{"baseDir":"/","deployment":[]}'],
+  ["no deployment at all", "POST", "/deployment", '{"baseDir":"/"}'],
   ["nobody", "POST", "/devices", "{}"],
   ["no body", "POST", "/devices", ""],
   ["a path that is not encoded", "DELETE", "/devices/%zz", ""],

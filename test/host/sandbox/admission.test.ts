@@ -138,7 +138,7 @@ describe("admission", () => {
       message: expect.stringMatching(
         /^module: import "sandpiper_v1\.kv_\w+" needs the capability "kv", which is not granted$/,
       ),
-      hint: 'grant "kv" to the module in the deployment',
+      hint: 'add "kv" to createOptions.sandpiper.grants of the module in the deployment',
     });
     expect(refusal(withManifest(counting, { capabilities: [] }))).toMatchObject({
       code: "SP_MODULE_GRANT_MISSING",

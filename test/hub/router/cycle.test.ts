@@ -21,7 +21,7 @@ test("a chain of modules that ends upstream has no cycle", () => {
   expect(cyclesOf(`${output("a")} > b`, `${output("b")} > c`, `${output("c")} > $upstream`)).toEqual([]);
 });
 
-test("a module that feeds itself is a cycle", () => {
+test("a module that feeds itself is a cycle [J22]", () => {
   expect(cyclesOf(`${output("a")} > a`)).toEqual([{ modules: ["a"], routes: ["r1"] }]);
   expect(cyclesOf("/messages/modules/a/* > a")).toEqual([{ modules: ["a"], routes: ["r1"] }]);
 });
@@ -50,7 +50,7 @@ test("cycles that share no module are told one by one", () => {
   expect(cycles.map((cycle) => cycle.modules)).toEqual([["a"], ["b", "c"]]);
 });
 
-test("a condition does not hide a cycle of named modules", () => {
+test("a condition does not hide a cycle of named modules [J22]", () => {
   expect(cyclesOf(`${output("a")} WHERE retry = 'yes' > a`)).toHaveLength(1);
 });
 

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { verifySasToken } from "../../../hub/identity/sas.ts";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { gatewayPaths } from "../../../host/gateway-folder.ts";
 import { startManagementServer, type ManagementServer } from "../../../host/management/server.ts";
@@ -23,6 +24,20 @@ afterEach(async () => {
   await server.close();
   await rm(dir, { recursive: true });
 });
+
+const status = {
+  gatewayId: "gw",
+  hostname: "gw.example",
+  version: "0.0.0",
+  pid: 1,
+  state: "running" as const,
+  startedAt: new Date(0).toISOString(),
+  listeners: [{ protocol: "mqtt", host: "0.0.0.0", port: 1883 }],
+  hub: null,
+  hubRestarts: 0,
+  hubFailure: null,
+  certificate: null,
+};
 
 const run = (...argv: string[]) => runCommand(argv, { SANDPIPER_DIR: dir });
 
@@ -47,10 +62,37 @@ test("init makes a gateway and says what comes next", async () => {
   expect(out).toContain("sandpiper trust add");
 });
 
-test("device add prints nothing but the connection string, for a shell to take", async () => {
+test("device add prints nothing but the connection string, for a shell to take, and a hint beside it", async () => {
   const { out, err } = await run("device", "add", "thermo1");
   expect(out).toMatch(/^HostName=gw\.example;DeviceId=thermo1;SharedAccessKey=[\w+/]{43}=$/);
-  expect(err).toBe("");
+  expect(err).toBe("for a client without SDK: sandpiper device token thermo1 --mqtt");
+  expect((await run("device", "add", "thermo2", "--json")).err).toBe("");
+});
+
+test("device token prints nothing but a token of a device that is there, and never a key", async () => {
+  const { primaryKey } = JSON.parse((await run("device", "add", "thermo1", "--json")).out);
+  const { code, out, err } = await run("device", "token", "thermo1", "--hours", "1");
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  const audience = { hosts: ["gw.example"], deviceId: "thermo1", moduleId: null };
+  const verdict = verifySasToken(out, audience, [primaryKey], Date.now());
+  expect(verdict).toMatchObject({ ok: true });
+  expect((verdict as { expiresMs: number }).expiresMs / 3_600_000).toBeCloseTo(Date.now() / 3_600_000 + 1, 2);
+  expect(await run("device", "token", "thermo9")).toEqual({
+    code: 1,
+    out: "",
+    err: 'error: identity: "thermo9" does not exist\nhint: see: sandpiper device list',
+  });
+});
+
+test("device token --mqtt prints what a plain client needs, and a line that publishes", async () => {
+  backend.status = async () => status;
+  await run("device", "add", "thermo1");
+  const { out } = await run("device", "token", "thermo1", "--mqtt");
+  const { password } = JSON.parse((await run("device", "token", "thermo1", "--json")).out);
+  expect(out).toContain("\nuser name  gw.example/thermo1/?api-version=");
+  expect(out).toContain("\ntopic      devices/thermo1/messages/events/");
+  expect(out).toContain("mosquitto_pub -h 127.0.0.1 -p 1883 -i thermo1 -q 1 \\");
+  expect(password).toMatch(/^SharedAccessSignature sr=gw\.example%2Fdevices%2Fthermo1&/);
 });
 
 test("device add --module makes a module of the gateway", async () => {
@@ -155,6 +197,11 @@ test("events shows the last ones, one line each", async () => {
   expect((await run("events", "--from", "0")).out.split("\n")).toHaveLength(30);
 });
 
+test("events that are not there are said not to be, to people", async () => {
+  expect((await run("events")).out).toBe("no events; what routes send INTO $upstream arrives here");
+  expect((await run("events", "--json")).out).toBe("");
+});
+
 test("events --json is one object a line, with text as text and bytes as base64", async () => {
   backend.events.push(textEvent(0, "hot"), { ...textEvent(1, ""), body: new Uint8Array([0xff]) });
   const lines = (await run("events", "--json")).out.split("\n").map((line) => JSON.parse(line));
@@ -206,9 +253,12 @@ test.for([
   [["apply"], "argument <deployment.json>: missing"],
   [["logs", "a", "b"], 'argument "b": one too many'],
   [["logs", "a", "--lines", "many"], 'option --lines "many": not a whole number from 0 to 10000'],
-  [["events", "--from=-1"], 'option --from "-1": not a whole number'],
+  [["events", "--from=-1"], 'option --from "-1": not a whole number from 0 on'],
   [["events", "--from", "1", "--tail", "1"], "options --tail and --from: exclude each other"],
-  [["list", "--follow"], 'unknown option "--follow"'],
+  [["device", "token", "a", "--hours", "0"], 'option --hours "0": not a whole number from 1 to 8760'],
+  [["device", "token"], "argument <device>: missing"],
+  [["dlq", "list", "--limit", "0"], 'option --limit "0": not a whole number from 1 to 1000'],
+  [["list", "--follow"], "option --follow: unknown"],
 ] as const)("%j is a mistake of usage: %s", async ([argv, message]) => {
   const { code, err } = await run(...argv);
   expect(code).toBe(2);

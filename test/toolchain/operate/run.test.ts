@@ -8,10 +8,9 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import mqtt from "mqtt";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { DeviceCreated, EventView } from "../../../host/index.ts";
+import type { DeviceCreated, EventView, MqttLogin } from "../../../host/index.ts";
 import { stockModuleDir } from "../../../toolchain/stock.ts";
 import { deploymentOf } from "../../support/deployment.ts";
-import type { MqttLogin } from "../../../toolchain/operate/mqtt-login.ts";
 
 // One gateway's life, by the commands a person would type, each in a process of its own, from the build.
 
