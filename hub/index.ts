@@ -7,3 +7,5 @@ export { createHubThread, type HubThread } from "./client.ts";
 export { buildConnectionString } from "./identity/connection-string.ts";
 export { newKeys } from "./identity/keys.ts";
 export { createSasToken } from "./identity/sas.ts";
+export { excerpt as routeExcerpt } from "./router/errors.ts";
+export { parseRoute } from "./router/parse.ts";

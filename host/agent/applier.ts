@@ -16,6 +16,7 @@ import type { DeploymentFiles, DeploymentRecord, DesiredRecord } from "./deploym
 import { makePlan } from "./planner.ts";
 import { runPlan } from "./plan-runner.ts";
 import { resolveDeployment, type Admit, type ResolvedDeployment } from "./resolve.ts";
+import { routeWarnings } from "./route-warnings.ts";
 import { stateRefusal } from "./state-schema.ts";
 import { combinedFailure, refusalOf, statusOf, type DeploymentStatus } from "./status.ts";
 import { switchTo, type SwitchContext, type SwitchResult } from "./switch.ts";
@@ -134,7 +135,12 @@ export class Applier {
     });
     const refusal = combinedFailure(next) ?? stateRefusal(next.modules, fleet.resolved);
     if (refusal) throw refusal;
-    return next;
+    const ports = new Map([...next.modules].map(([name, { run }]) => [name, run.manifest]));
+    const strays = routeWarnings(next.deployment.routes.routes, ports);
+    return {
+      ...next,
+      deployment: { ...next.deployment, warnings: [...next.deployment.warnings, ...strays] },
+    };
   }
 
   /** Saved first: a hub that has new routes must never meet an agent that knows nothing of them. */

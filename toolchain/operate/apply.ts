@@ -26,7 +26,7 @@ export const applyCommand: Command = {
     const status = await client.apply(deployment, dirname(file));
     if (json) out(JSON.stringify(status));
     else if (status.code === APPLIED) out(describe("applied", status));
-    else err(describe("not applied", status));
+    else err(describe("not applied", status, await routeExcerptOf(status)));
     return status.code === APPLIED ? 0 : 1;
   },
 };
@@ -34,12 +34,22 @@ export const applyCommand: Command = {
 function describe(
   what: string,
   { code, description, warnings, error, rolledBackTo }: DeploymentStatus,
+  excerpt: readonly string[] = [],
 ): string {
   const lines = [`${what}: ${code}${description === "" ? "" : ` ${description}`}`];
+  lines.push(...excerpt.map((line) => `  ${line}`));
   if (error?.hint !== undefined) lines.push(`  hint: ${error.hint}`);
   if (code !== APPLIED)
     lines.push(rolledBackTo === null ? UNTOUCHED : `  deployment ${rolledBackTo} runs again`);
   return [...lines, ...warnings.map((warning) => `  warning: ${warning}`)].map(printable).join("\n");
+}
+
+/** The route that cannot be read, and a caret below the place; nothing for other errors. */
+async function routeExcerptOf({ error }: DeploymentStatus): Promise<readonly string[]> {
+  const { query, line, column } = error?.details ?? {};
+  if (typeof query !== "string" || typeof line !== "number" || typeof column !== "number") return [];
+  const { routeExcerpt } = await import("../../hub/index.ts");
+  return routeExcerpt(query, line, column).split("\n");
 }
 
 const UNTOUCHED = "  what ran before still runs; see: sandpiper list";

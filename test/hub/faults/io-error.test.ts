@@ -107,4 +107,13 @@ describe.skipIf(missing !== null)("a disk that breaks", () => {
       expect(new Set(all).size, "none twice").toBe(all.length);
     },
   );
+
+  test("EIO at the very first flush keeps a hub from starting, and it says so [J17]", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "sandpiper-eio-"));
+    folders.push(dir);
+    disk.failIn("data", 1);
+    await expect(startOn(dir)).rejects.toThrow(/^hub thread: ended: Input\/output error/);
+    await using child = await startOn(dir);
+    expect((await child.hub.status()).state).toBe("ok");
+  });
 });

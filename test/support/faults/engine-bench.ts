@@ -3,6 +3,9 @@ import { MessageChannel, type MessagePort } from "node:worker_threads";
 import {
   Block,
   encodeProperties,
+  entryKind,
+  entryTotal,
+  RECORD,
   sections,
   EFFECT_HEADER,
   LINK_EFFECT,
@@ -11,19 +14,29 @@ import {
 } from "../../../abi/index.ts";
 import type { EndpointBounds } from "../../../hub/endpoints/endpoint.ts";
 import { Publisher, type Plan } from "../../../hub/endpoints/publisher.ts";
+import { Subscriber, type SubscriberHost, type SubscriberSocket } from "../../../hub/endpoints/subscriber.ts";
 import { Engine } from "../../../hub/engine.ts";
 import { MemoryStore } from "../../../hub/journal/memory-store.ts";
-import { systemClock } from "../../../hub/journal/powered-clock.ts";
+import { systemClock, type Clock } from "../../../hub/journal/powered-clock.ts";
 import { Modules } from "../../../hub/modules.ts";
 import { DEVICE_PATH } from "../../../hub/router/router.ts";
 import { Routes } from "../../../hub/routes.ts";
-import { bodiesOf } from "../frames.ts";
+import { bodiesOf, bodyAt } from "../frames.ts";
 import { GATEWAY } from "../hub.ts";
 
 export const UNBOUNDED: EndpointBounds = { input: Infinity, log: Infinity, deadLetters: Infinity };
 
+export interface EngineBenchOptions {
+  /** Of an engine before this one, to go on with. */
+  readonly store?: MemoryStore;
+  readonly clock?: Clock;
+  readonly graceMs?: number;
+  readonly bytesMax?: number;
+  readonly bounds?: EndpointBounds;
+}
+
 export class EngineBench implements AsyncDisposable {
-  readonly store = new MemoryStore();
+  readonly store: MemoryStore;
   readonly engine: Engine;
   readonly routes: Routes;
   readonly modules: Modules;
@@ -32,13 +45,14 @@ export class EngineBench implements AsyncDisposable {
   #release: () => void = () => undefined;
   #links: { close(): void }[] = [];
 
-  constructor(options: { readonly bytesMax?: number; readonly bounds?: EndpointBounds } = {}) {
+  constructor(options: EngineBenchOptions = {}) {
+    this.store = options.store ?? new MemoryStore();
     this.store.beforeCommit = () => this.#held ?? Promise.resolve();
     this.engine = new Engine({
       store: this.store,
-      clock: systemClock,
+      clock: options.clock ?? systemClock,
       lingerMs: 0,
-      graceMs: 0,
+      graceMs: options.graceMs ?? 0,
       bytesMax: options.bytesMax ?? Infinity,
       endpointBytesMax: options.bounds ?? UNBOUNDED,
       onFailure: (error) => {
@@ -82,14 +96,40 @@ export class EngineBench implements AsyncDisposable {
   }
 
   /** A module with input `in` and output `out` that passes everything on, when the test lets it. */
-  async module(name: string): Promise<PassingModule> {
+  async module(name: string, periodMs?: number): Promise<PassingModule> {
     const { port1, port2 } = new MessageChannel();
     const module = new PassingModule(port2);
     this.#links.push(port1, port2);
-    const spec = { name, digest: "0", inputs: ["in"], outputs: ["out"], timers: [], capabilities: [] };
+    const timers = periodMs === undefined ? [] : [{ name: "tick", periodMs }];
+    const spec = { name, digest: "0", inputs: ["in"], outputs: ["out"], timers, capabilities: [] };
     await this.modules.open(spec, port1);
     this.modules.ready(name);
     return module;
+  }
+
+  /** A consumer on the network, which never acknowledges. */
+  subscribe(name: string, onDelivery: (body: string) => void): Subscriber {
+    const endpoint = this.engine.endpoints.find(name)!;
+    const socket: SubscriberSocket = {
+      writableBacklogBytes: 0,
+      publish: (_topic, bytes, from, to) => onDelivery(bytes.toString("utf8", from, to)),
+    };
+    const host: SubscriberHost = {
+      nowPowered: () => this.engine.poweredNow,
+      undeliverable: () => undefined,
+      expired: (lane, count) => {
+        this.engine.metrics.expired += count;
+        this.engine.journal.touch(lane);
+      },
+      delivered: () => undefined,
+      settled: (lane) => this.engine.journal.touch(lane),
+    };
+    const input = { endpoint, topicOf: () => Buffer.from("topic") };
+    const subscriber = new Subscriber(socket, host, [input], 1, 0);
+    endpoint.consumer = subscriber;
+    this.engine.tick();
+    subscriber.pump();
+    return subscriber;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -143,8 +183,11 @@ export class TestPublisher {
 
 /** The far end of a module link: answers each batch by passing all of it on, at once or when told to. */
 export class PassingModule {
-  /** Batches handed over so far. */
+  /** Batches of messages, and ticks of timers, handed over so far. */
   batches = 0;
+  ticks = 0;
+  /** Bodies, in the order they were handed over. */
+  readonly seen: string[] = [];
   isHolding = false;
   readonly #port: MessagePort;
   #inHand: LinkBatch[] = [];
@@ -153,21 +196,38 @@ export class PassingModule {
     this.#port = port;
     port.on("message", (message: ToModule) => {
       if (message.type !== "batch") return;
-      this.batches++;
+      this.#look(message);
       this.#inHand.push(message);
       if (!this.isHolding) this.answer();
     });
   }
 
+  #look({ buffer, bytes }: LinkBatch): void {
+    const block = new Block(buffer);
+    if (entryKind(block, 0) === RECORD.TIMER) return void this.ticks++;
+    this.batches++;
+    for (let at = 0; at < bytes; at += entryTotal(block, at)) this.seen.push(bodyAt(block, at));
+  }
+
   /** Answers everything in hand. */
   answer(): void {
-    for (const { seq, count, bytes } of this.#inHand.splice(0)) {
-      const effect = Block.allocate(EFFECT_HEADER.SIZE + 16);
-      effect.u32[EFFECT_HEADER.TOTAL >> 2] = effect.u8.length;
-      effect.u16[EFFECT_HEADER.KIND >> 1] = LINK_EFFECT.PASS_RUN;
-      effect.u32.set([0, bytes, count, 0], EFFECT_HEADER.SIZE >> 2);
-      const { buffer } = effect;
-      this.#port.postMessage({ type: "result", seq, bytes: effect.u8.length, buffer, cpuUs: 1, poisoned: 0 });
+    for (const batch of this.#inHand.splice(0)) {
+      if (entryKind(new Block(batch.buffer), 0) === RECORD.TIMER) this.send(batch.seq, Block.allocate(0));
+      else this.send(batch.seq, passAll(batch));
     }
   }
+
+  /** A result as a sandbox makes it, of any batch. */
+  send(seq: number, { u8, buffer }: Block): void {
+    this.#port.postMessage({ type: "result", seq, bytes: u8.length, buffer, cpuUs: 1, poisoned: 0 });
+  }
+}
+
+/** The effect that passes every message of a batch on. */
+function passAll({ bytes, count }: LinkBatch): Block {
+  const effect = Block.allocate(EFFECT_HEADER.SIZE + 16);
+  effect.u32[EFFECT_HEADER.TOTAL >> 2] = effect.u8.length;
+  effect.u16[EFFECT_HEADER.KIND >> 1] = LINK_EFFECT.PASS_RUN;
+  effect.u32.set([0, bytes, count, 0], EFFECT_HEADER.SIZE >> 2);
+  return effect;
 }

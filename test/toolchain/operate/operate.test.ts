@@ -137,6 +137,24 @@ test("a deployment that is not applied is an exit code of 1 and the reason", asy
   expect(JSON.parse((await run("apply", file, "--json")).out)).toMatchObject({ code: 500 });
 });
 
+test("a route that cannot be read is shown with a caret under the place", async () => {
+  const file = join(dir, "deployment.json");
+  await writeFile(file, "{}");
+  const details = { query: "FORM /messages/* INTO $upstream", line: 1, column: 1, route: "in" };
+  backend.apply = async () => ({
+    ...DONE,
+    code: 400,
+    description: 'route "in": expected FROM',
+    error: { code: "SP_ROUTE_SYNTAX", message: "", details },
+  });
+  expect((await run("apply", file)).err.split("\n")).toEqual([
+    'not applied: 400 route "in": expected FROM',
+    "  FORM /messages/* INTO $upstream",
+    "  ^",
+    "  what ran before still runs; see: sandpiper list",
+  ]);
+});
+
 test("a deployment that was rolled back says to which one", async () => {
   const file = join(dir, "deployment.json");
   await writeFile(file, "{}");
