@@ -59,6 +59,7 @@ async function statusOf(view: GatewayView): Promise<GatewayStatus> {
     hub: state === "ok" ? await keeper.hub.status().catch(() => null) : null,
     hubRestarts: restarts,
     hubFailure: failure,
+    deployment: view.agent?.status() ?? null,
     certificate:
       certificateNotAfter === null
         ? null

@@ -40,6 +40,7 @@ export type GatewayAgent = Pick<
   Agent,
   | "boot"
   | "apply"
+  | "status"
   | "reported"
   | "modules"
   | "restartModule"

@@ -7,6 +7,7 @@
  */
 import type { Fault, Property } from "../../abi/index.ts";
 import type { HubStatus, QueueStatus } from "../../hub/index.ts";
+import type { DeploymentStatus } from "../agent/index.ts";
 
 export type { DeploymentStatus, ModuleView } from "../agent/index.ts";
 
@@ -32,6 +33,8 @@ export interface GatewayStatus {
   /** How often the hub had to be re-made since the gateway started, and why the last time. */
   readonly hubRestarts: number;
   readonly hubFailure: string | null;
+  /** What came of the deployment that was asked for last; `null` while the gateway starts. */
+  readonly deployment: DeploymentStatus | null;
   /** Certificate of the TLS listeners; `null` without any. */
   readonly certificate: { readonly notAfter: string; readonly daysLeft: number } | null;
 }

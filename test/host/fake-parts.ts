@@ -54,6 +54,7 @@ export function createFakeParts(journal: string[]): GatewayParts & { readonly hu
         return DONE;
       },
       apply: async () => DONE,
+      status: () => DONE,
       reported: () => ({}),
       modules: () => [],
       restartModule: () => {},

@@ -14,13 +14,16 @@ export interface Output {
   readonly isTTY?: boolean;
   readonly columns?: number;
   write(text: string): unknown;
+  on?(event: "resize", listener: () => void): unknown;
+  off?(event: "resize", listener: () => void): unknown;
 }
 
 /** Without a terminal: a line this often. */
 const PLAIN_INTERVAL_MS = 10_000;
 const COLUMNS_DEFAULT = 80;
-/** Back to the first column, erase to the end of the line. */
-const CLEAR = "\r\x1b[K";
+/** Back to the first column, erase from there to the end of the screen. */
+const CLEAR = "\r\x1b[J";
+const UP = "\x1b[A";
 
 export function createStatusLine(output: Output, nowMs: () => number): StatusLine {
   return output.isTTY === true ? terminalLine(output) : plainLines(output, nowMs);
@@ -28,18 +31,30 @@ export function createStatusLine(output: Output, nowMs: () => number): StatusLin
 
 function terminalLine(output: Output): StatusLine {
   let status = "";
+  let drawn = "";
   let ended = false;
-  // A line as wide as the terminal would wrap, and then be two.
-  const drawn = () => status.slice(0, (output.columns || COLUMNS_DEFAULT) - 1);
+  const columns = () => output.columns || COLUMNS_DEFAULT;
+  /** A terminal that was made narrower has broken the line in several, and left the cursor in the last. */
+  const clear = () => UP.repeat(Math.max(0, Math.ceil(drawn.length / columns()) - 1)) + CLEAR;
+  const redraw = (above = "") => {
+    const cleared = clear();
+    // A line as wide as the terminal would wrap, and then be two.
+    drawn = ended ? "" : status.slice(0, columns() - 1);
+    output.write(cleared + above + drawn);
+  };
+  const onResize = () => redraw();
+  output.on?.("resize", onResize);
   return {
-    print: (text) => void output.write(`${CLEAR}${text}\n${ended ? "" : drawn()}`),
+    print: (text) => redraw(`${text}\n`),
     update: (next) => {
       status = next;
-      if (!ended) output.write(CLEAR + drawn());
+      if (!ended) redraw();
     },
     end: () => {
-      if (!ended) output.write(CLEAR);
+      output.off?.("resize", onResize);
+      if (ended) return;
       ended = true;
+      redraw();
     },
   };
 }

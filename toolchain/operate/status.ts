@@ -1,10 +1,12 @@
 /** `sandpiper status`: the gateway itself, on one screen. */
-import type { GatewayStatus } from "../../host/index.ts";
+import type { DeploymentStatus, GatewayStatus } from "../../host/index.ts";
 import { noPositionals } from "./arguments.ts";
 import type { Command } from "../command.ts";
 import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
+import { printable } from "./message-text.ts";
 import { formatAge } from "./table.ts";
 
+const APPLIED = 200;
 const CERTIFICATE_WARN_DAYS = 30;
 
 export const statusCommand: Command = {
@@ -31,9 +33,16 @@ export function formatStatus(status: GatewayStatus, nowMs: number): string {
     ...listeners.map(({ protocol, host, port }) => `listens   ${protocol}://${host}:${port}`),
     ...(hub ? [`hub       store ${hub.state}, ${hub.connections} connections`] : []),
     ...(hubRestarts > 0 || hubFailure ? [`          made again ${hubRestarts} times: ${hubFailure}`] : []),
+    ...(status.deployment ? [formatDeployment(status.deployment)] : []),
     ...(status.certificate ? [formatCertificate(status.certificate)] : []),
   ];
   return lines.join("\n");
+}
+
+function formatDeployment({ version, code, description }: DeploymentStatus): string {
+  if (code === APPLIED) return `deployed  deployment ${version}`;
+  if (version === 0) return "deployed  nothing yet; bring something with: sandpiper apply <deployment.json>";
+  return `deployed  not deployment ${version}: ${code} ${printable(description)}`;
 }
 
 function formatCertificate({ notAfter, daysLeft }: NonNullable<GatewayStatus["certificate"]>): string {

@@ -36,6 +36,7 @@ const status = {
   hub: null,
   hubRestarts: 0,
   hubFailure: null,
+  deployment: null,
   certificate: null,
 };
 
@@ -193,6 +194,18 @@ test("list is a table, or JSON", async () => {
     "filter  running  up 3 s\\u{1b}[31m         0  file:filter.wasm",
   ]);
   expect(JSON.parse((await run("list", "--json")).out)).toEqual([module]);
+});
+
+test.for([
+  [{ ...DONE, version: 3 }, "deployed  deployment 3"],
+  [{ ...DONE, version: 0, code: 417, description: "no deployment yet" }, "deployed  nothing yet; "],
+  [
+    { ...DONE, version: 4, code: 500, description: 'rolled back to deployment 3: module "a"\u001b' },
+    'deployed  not deployment 4: 500 rolled back to deployment 3: module "a"\\u{1b}',
+  ],
+])("status says what came of the last deployment: %j", async ([deployment, line]) => {
+  backend.status = async () => ({ ...status, deployment: deployment as typeof DONE });
+  expect((await run("status")).out).toContain(`\n${line as string}`);
 });
 
 test("restart starts a module anew", async () => {
