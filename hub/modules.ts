@@ -57,7 +57,11 @@ export class Modules {
       outputsVersion: 0,
     };
     this.#attached.set(spec.name, attached);
-    for (const endpoint of inputs) endpoint.consumer = attached.link;
+    for (const endpoint of inputs) {
+      // Somebody on the network may have consumed under this name: what it did not settle is the module's now.
+      for (const lane of endpoint.lanes) lane.rewind();
+      endpoint.consumer = attached.link;
+    }
     await this.#engine.journal.durable();
     return { incarnation: row.incarnation, outputSources: sourceIds, kv: this.keyValues(spec.name) };
   }

@@ -13,6 +13,7 @@ const RING = 2048;
 const PACKET_IDS = 65535;
 /** Output that may wait in the socket of a slow reader. */
 const BACKLOG_BYTES_MAX = 1024 * 1024;
+const BACKLOG_RETRY_MS = 20;
 
 export interface SubscriberSocket {
   publish(
@@ -53,6 +54,7 @@ export class Subscriber implements Consumer {
   readonly #acked = new Uint8Array(RING);
   #base: number;
   #next: number;
+  #retry: NodeJS.Timeout | null = null;
 
   /**
    * @param sequence deliveries made before on this connection: packet ids follow from the number, so that an
@@ -84,8 +86,23 @@ export class Subscriber implements Consumer {
 
   pump(): void {
     for (const input of this.#inputs) {
-      for (const lane of input.endpoint.lanes) if (!this.#drain(input, lane)) return;
+      for (const lane of input.endpoint.lanes) {
+        if (this.#drain(input, lane)) continue;
+        // Without acknowledgements (QoS 0) nothing else says that the socket has drained.
+        if (this.#qos === 0) this.#retry ??= setTimeout(() => this.#pumpAgain(), BACKLOG_RETRY_MS);
+        return;
+      }
     }
+  }
+
+  #pumpAgain(): void {
+    this.#retry = null;
+    if (this.#isConsumer) this.pump();
+  }
+
+  /** Nobody has taken over: what is acknowledged now is what this one delivered. */
+  get #isConsumer(): boolean {
+    return this.#inputs.some(({ endpoint }) => endpoint.consumer === this);
   }
 
   /** Delivers what is durable; `false` when the window or the socket is full. */
@@ -129,7 +146,7 @@ export class Subscriber implements Consumer {
   /** PUBACK. Ids of nothing in flight are ignored. */
   acknowledge(packetId: number): void {
     const behind = (packetId - 1 - (this.#base % PACKET_IDS) + PACKET_IDS) % PACKET_IDS;
-    if (behind >= this.#next - this.#base) return;
+    if (behind >= this.#next - this.#base || !this.#isConsumer) return;
     this.#acked[(this.#base + behind) % RING] = 1;
     this.#settle();
     if (this.#next - this.#base <= WINDOW / 2) this.pump();
@@ -148,6 +165,7 @@ export class Subscriber implements Consumer {
 
   /** Everything not settled will be delivered again, unless another consumer is at it already. */
   close(): void {
+    if (this.#retry !== null) clearTimeout(this.#retry);
     for (const { endpoint } of this.#inputs) {
       if (endpoint.consumer === this) for (const lane of endpoint.lanes) lane.rewind();
     }

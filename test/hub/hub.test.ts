@@ -173,3 +173,23 @@ test("a module that names outputs without end loses those messages, and nobody e
   expect(hub.failures).toEqual([]);
   expect((await hub.hub.status()).counters["unknown_topic"]).toBe(6);
 });
+
+test("a consumer without acknowledgements gets a large backlog at the pace of its socket", async () => {
+  await using hub = await startHub();
+  await hub.routes({ r: 'FROM /messages/* INTO BrokeredEndpoint("/modules/sink/inputs/in")' });
+  const device = await hub.connect(await hub.identity("d"));
+  const body = Buffer.alloc(100_000, 1);
+  const count = 150;
+  await Promise.all(
+    Array.from({ length: count }, () => device.publishAsync("devices/d/messages/events/", body, { qos: 1 })),
+  );
+  const client = await hub.connect(await hub.identity("gw", "sink"));
+  let heard = 0;
+  const done = new Promise<void>((resolve) =>
+    client.on("message", () => void (++heard === count && resolve())),
+  );
+  const begun = performance.now();
+  await client.subscribeAsync("devices/gw/modules/sink/#", { qos: 0 });
+  await done;
+  expect(performance.now() - begun).toBeLessThan(4_000); // not in bursts of the lazy cursor, one each five seconds
+});
