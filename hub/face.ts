@@ -135,10 +135,21 @@ export interface DeadLetter {
   readonly message: EventRecord;
 }
 
+/** What a client did wrong, or had done to it: the latest, and how often there was something. */
+export interface ClientTrouble {
+  /** As it calls itself, connected or not: a stranger's text. */
+  readonly client: string;
+  readonly what: string;
+  readonly at: string;
+  readonly times: number;
+}
+
 export interface HubStatus {
   readonly state: "ok" | "full" | "failed";
   readonly connections: number;
   readonly counters: Readonly<Record<string, number>>;
+  /** Of the last few clients that had any, the latest first. */
+  readonly troubles: readonly ClientTrouble[];
 }
 
 export interface Hub {

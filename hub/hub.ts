@@ -190,6 +190,7 @@ export class LocalHub implements Hub {
       state: engine.journal.state,
       connections: sessions.count,
       counters: { ...engine.metrics.snapshot(), ...store },
+      troubles: sessions.troubles.list(),
     };
   }
 

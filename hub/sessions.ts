@@ -4,13 +4,14 @@
  * §0, 12).
  */
 import { MESSAGE_BYTES_MAX, NO_SECTIONS, type Block } from "../abi/index.ts";
+import { ClientTroubles } from "./client-troubles.ts";
 import type { Engine } from "./engine.ts";
 import { Publisher, type Plan } from "./endpoints/publisher.ts";
 import { Subscriber, type SubscriberHost } from "./endpoints/subscriber.ts";
 import { verifySasToken } from "./identity/sas.ts";
 import type { Identities } from "./identity/identities.ts";
 import type { Modules } from "./modules.ts";
-import type { CloseReason } from "./mqtt/close-reason.ts";
+import type { CloseCode, CloseReason } from "./mqtt/close-reason.ts";
 import { decideConnect, type ConnectDecision } from "./mqtt/connect.ts";
 import type { MqttConnection } from "./mqtt/connection.ts";
 import {
@@ -38,10 +39,22 @@ export interface Session {
 
 type Connection = MqttConnection<Session, Plan>;
 
+/** How connections end without anything being wrong, or with it said already. */
+const ORDINARY_ENDS: ReadonlySet<CloseCode> = new Set([
+  "disconnect",
+  "connection_lost",
+  "socket_error",
+  "connect_timeout",
+  "refused",
+  "identity_removed",
+  "shutdown",
+]);
+
 const nameOf = (deviceId: string, moduleId: string | null): string =>
   moduleId === null ? deviceId : `${deviceId}/${moduleId}`;
 
 export class Sessions implements MqttHandler<Session, Plan> {
+  readonly troubles = new ClientTroubles();
   readonly #engine: Engine;
   readonly #identities: Identities;
   readonly #modules: Modules;
@@ -73,6 +86,7 @@ export class Sessions implements MqttHandler<Session, Plan> {
     const decision = this.#decide(request);
     if (!decision.accepted) {
       metrics.connections_refused++;
+      this.#note(request.clientId, `refused: ${decision.text}`);
       return connection.connack(decision.code);
     }
     const { deviceId, moduleId } = decision.claim;
@@ -103,6 +117,7 @@ export class Sessions implements MqttHandler<Session, Plan> {
     }
     // Acknowledged and lost, as IoT Hub does; a twin request that is none ends the connection (contract §4.2).
     this.#engine.metrics.unknown_topic++;
+    this.#note(nameOf(session.deviceId, session.moduleId), `published to "${topic}", which leads nowhere`);
     if (parsed.kind === "malformed" && parsed.mustClose) connection.close("rejected");
     return nowhere();
   }
@@ -222,8 +237,12 @@ export class Sessions implements MqttHandler<Session, Plan> {
     }
   }
 
-  onClose(connection: Connection, _reason: CloseReason, will: Will | null): void {
+  onClose(connection: Connection, { code, text }: CloseReason, will: Will | null): void {
     const { session } = connection;
+    if (!ORDINARY_ENDS.has(code)) {
+      const name = session === null ? "(nobody yet)" : nameOf(session.deviceId, session.moduleId);
+      this.#note(name, `closed: ${text}`);
+    }
     if (session === null) return;
     const name = nameOf(session.deviceId, session.moduleId);
     if (this.#live.get(name) === connection) this.#live.delete(name);
@@ -240,6 +259,10 @@ export class Sessions implements MqttHandler<Session, Plan> {
     const plan = this.#planOf(parsed, { isWill: true });
     const unheard = { puback: () => undefined, pause: () => undefined, resume: () => undefined };
     new Publisher(this.#engine, unheard).publish(plan, payload, 0, payload.length, false, 0);
+  }
+
+  #note(client: string, what: string): void {
+    this.troubles.note(client, what, this.#engine.clock.wall());
   }
 
   drop(deviceId: string, moduleId: string | null): void {

@@ -148,7 +148,7 @@ function untrusted(what: string, file: SignatureFile, policy: TrustPolicy): Arti
   return new ArtifactError("SP_ARTIFACT_UNTRUSTED", `artifact "${what}": ${why}`, {
     hint: claimed
       ? "the artifact or its signature was altered: build and sign it anew"
-      : "if the signer is to be trusted here, add the public key to trust.json",
+      : "if the signer is to be trusted here: sandpiper trust add <key.pub>",
     details: { artifact: what, signers },
   });
 }

@@ -98,7 +98,7 @@ export interface DeadLetterPageView {
   readonly next: number;
 }
 
-export type { QueueStatus };
+export type { HubStatus, QueueStatus };
 
 /** Bounds of what one request may ask for. */
 export const EVENTS_LIMIT_MAX = 1000;

@@ -25,7 +25,7 @@ export function createFakeHub(journal: string[], onStart: () => void = () => {})
       return { listeners, recoveryMs: 1, recovered: 0 };
     },
     identities: async () => [],
-    status: async () => ({ state: "ok", connections: 0, counters: {} }),
+    status: async () => ({ state: "ok", connections: 0, counters: {}, troubles: [] }),
     close: async () => void journal.push("hub closed"),
   };
   return {

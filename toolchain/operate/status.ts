@@ -1,5 +1,5 @@
 /** `sandpiper status`: the gateway itself, on one screen. */
-import type { DeploymentStatus, GatewayStatus } from "../../host/index.ts";
+import type { DeploymentStatus, GatewayStatus, HubStatus } from "../../host/index.ts";
 import { noPositionals } from "./arguments.ts";
 import type { Command } from "../command.ts";
 import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
@@ -31,13 +31,38 @@ export function formatStatus(status: GatewayStatus, nowMs: number): string {
     `gateway   ${gatewayId}, sandpiper ${version}, process ${pid}`,
     `state     ${state}, up ${formatAge(nowMs - Date.parse(startedAt))}`,
     ...listeners.map(({ protocol, host, port }) => `listens   ${protocol}://${host}:${port}`),
-    ...(hub ? [`hub       store ${hub.state}, ${hub.connections} connections`] : []),
+    ...(hub ? formatHub(hub, nowMs) : []),
     ...(hubRestarts > 0 || hubFailure ? [`          made again ${hubRestarts} times: ${hubFailure}`] : []),
     ...(status.deployment ? [formatDeployment(status.deployment)] : []),
     ...(status.certificate ? [formatCertificate(status.certificate)] : []),
   ];
   return lines.join("\n");
 }
+
+function formatHub({ state, connections, counters, troubles }: HubStatus, nowMs: number): string[] {
+  const counts = COUNTS.filter(([name]) => (counters[name] ?? 0) > 0);
+  return [
+    `hub       store ${state}, ${connections} connections`,
+    ...(counts.length > 0
+      ? [`messages  ${counts.map(([name, words]) => `${counters[name]} ${words}`).join(", ")}`]
+      : []),
+    ...troubles.map(({ client, what, at, times }) => {
+      const often = times > 1 ? `, ${times} times` : "";
+      return printable(`trouble   ${client}, ${formatAge(nowMs - Date.parse(at))} ago${often}: ${what}`);
+    }),
+  ];
+}
+
+/** What tells somebody who looks for a message where it went. */
+const COUNTS: readonly (readonly [counter: string, words: string])[] = [
+  ["received", "received"],
+  ["no_route", "matched no route"],
+  ["unknown_topic", "for unknown topics"],
+  ["expired", "expired"],
+  ["dropped_oldest", "given up to make room"],
+  ["dropped_with_endpoint", "dropped with their route"],
+  ["dead_lettered", "dead-lettered"],
+];
 
 function formatDeployment({ version, code, description }: DeploymentStatus): string {
   if (code === APPLIED) return `deployed  deployment ${version}`;

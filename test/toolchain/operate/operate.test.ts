@@ -208,6 +208,21 @@ test.for([
   expect((await run("status")).out).toContain(`\n${line as string}`);
 });
 
+test("status says where messages went, and what is the matter with which client", async () => {
+  const counters = { received: 9, no_route: 2, expired: 0, dead_lettered: 1, groups: 5 };
+  const at = new Date(Date.now() - 65_000).toISOString();
+  const troubles = [{ client: "d1\u001b[2J", what: "refused: token has expired", at, times: 3 }];
+  backend.status = async () => ({ ...status, hub: { state: "ok", connections: 2, counters, troubles } });
+  const { out } = await run("status");
+  expect(out).toContain(
+    [
+      "hub       store ok, 2 connections",
+      "messages  9 received, 2 matched no route, 1 dead-lettered",
+      "trouble   d1\\u{1b}[2J, 1 m ago, 3 times: refused: token has expired",
+    ].join("\n"),
+  );
+});
+
 test("restart starts a module anew", async () => {
   expect((await run("restart", "filter")).out).toBe("restarting filter");
   expect(backend.restarted).toEqual(["filter"]);
