@@ -2,6 +2,7 @@
  * The hub in a thread of its own: what a composition root starts and talks to. If the thread ends by itself,
  * `onFailure` says why, and the owner makes a new one from disk; nothing that was acknowledged is lost.
  */
+import { existsSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { SandpiperError } from "../abi/index.ts";
 import type { Hub } from "./face.ts";
@@ -65,8 +66,10 @@ export function createHubThread(entry: URL = defaultEntry()): HubThread {
   return { ...(methods as unknown as Hub), close, onFailure: (listener) => (failed = listener) };
 }
 
-/** From source (tests), the thread runs the build beside it. */
+/** From source (tests), the thread runs the build beside it; of that, the bundle when it was made. */
 function defaultEntry(): URL {
   const here = import.meta.url;
-  return new URL(here.endsWith(".ts") ? "../dist/hub/thread.js" : "./thread.js", here);
+  const build = new URL(here.endsWith(".ts") ? "../dist/hub/" : "./", here);
+  const bundle = new URL("./thread.bundle.js", build);
+  return existsSync(bundle) ? bundle : new URL("./thread.js", build);
 }

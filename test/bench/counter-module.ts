@@ -1,5 +1,9 @@
 /** The module of the measurements, as an author would write it. A body of fewer than 16 bytes is poison to it. */
-export const COUNTER_SOURCE = `import { Message, kv } from "@sandpiper/module";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { compileModule } from "../../toolchain/index.ts";
+
+const SOURCE = `import { Message, kv } from "@sandpiper/module";
 
 @input("in")
 export function onMessage(message: Message): void {
@@ -9,3 +13,11 @@ export function onMessage(message: Message): void {
   message.forward("out");
 }
 `;
+
+/** Compiles it into `folder`, here: a compiler has no place in a process whose memory is measured. */
+export async function buildCounter(folder: string): Promise<string> {
+  const { wasm } = await compileModule({ source: SOURCE, name: "counter" });
+  const file = join(folder, "counter.wasm");
+  await writeFile(file, wasm);
+  return file;
+}

@@ -9,6 +9,7 @@ import { MODULE, startGateway, type Gateway } from "./gateway.ts";
 import { Probe } from "./probe.ts";
 import { memoryOf, type Memory } from "./process-memory.ts";
 import { median } from "./statistics.ts";
+import { WholeGateway } from "./whole-gateway.ts";
 import { FOOTPRINT_TARGETS, judge, type Verdict } from "./targets.ts";
 
 /** What starting left behind is collected, and pages are given back, some time after. */
@@ -23,7 +24,7 @@ export interface FootprintReport {
   /** No module. */
   readonly idle: Memory;
   readonly withOneModule: Memory;
-  /** Of each beyond the first, its linear memory and key-value image taken off. */
+  /** Of each beyond the first, with what it has touched of its linear memory. */
   readonly furtherModuleBytes: number;
   readonly firstMessageMs: number;
   readonly poisonMs: number;
@@ -44,14 +45,12 @@ export async function footprintReport(
       ...(modules === undefined ? {} : { modules }),
     });
 
-  progress("start to first message");
-  const firstMessageMs = await startToFirstMessage(start);
-  progress("memory");
-  const memory = await stopping(await start([]), memoryFigures);
+  progress("memory, and start to first message, of a real gateway");
+  const whole = await wholeGateway(folder);
   progress("poison records and restarts");
   const pauses = await stopping(await start(), pauseFigures);
 
-  const figures = { ...memory, firstMessageMs, ...pauses };
+  const figures = { ...whole, ...pauses };
   return { ...figures, targets: footprintVerdicts(figures) };
 }
 
@@ -63,38 +62,27 @@ async function stopping<T>(gateway: Gateway, measure: (gateway: Gateway) => Prom
   }
 }
 
-/** From starting the process until the sink has the first message a module passed on, ms; median of a few. */
-export async function startToFirstMessage(start: () => Promise<Gateway>): Promise<number> {
+/** Figures of `sandpiper run`: agent, hub, management, as an operator has them. */
+async function wholeGateway(
+  folder: string,
+): Promise<Pick<FootprintReport, "idle" | "withOneModule" | "furtherModuleBytes" | "firstMessageMs">> {
+  await using gateway = await WholeGateway.init(folder);
+  await gateway.start();
+  const idle = await settledMemory(gateway.pid);
+  await gateway.deploy(1);
+  const withOneModule = await settledMemory(gateway.pid);
+  await gateway.deploy(1 + FURTHER_MODULES);
+  const withAll = await settledMemory(gateway.pid);
+  await gateway.deploy(1);
   const times: number[] = [];
-  for (let i = 0; i < STARTS; i++) {
-    const begin = performance.now();
-    await stopping(await start(), async (gateway) => {
-      await using probe = await Probe.connect(gateway);
-      await probe.roundTrip();
-      times.push(performance.now() - begin);
-    });
-  }
-  return median(times);
+  for (let i = 0; i < STARTS; i++) times.push(await gateway.restartToFirstMessage());
+  const furtherModuleBytes = (withAll.rssBytes - withOneModule.rssBytes) / FURTHER_MODULES;
+  return { idle, withOneModule, furtherModuleBytes, firstMessageMs: median(times) };
 }
 
-/** `gateway` must have no module yet. */
-export async function memoryFigures(
-  gateway: Gateway,
-): Promise<Pick<FootprintReport, "idle" | "withOneModule" | "furtherModuleBytes">> {
-  const idle = await settledMemory(gateway);
-  await gateway.startModule(MODULE);
-  const withOneModule = await settledMemory(gateway);
-  let ownBytes = 0;
-  for (let i = 1; i <= FURTHER_MODULES; i++)
-    ownBytes += (await gateway.startModule(`${MODULE}${i}`)).ownBytes;
-  const withAll = await settledMemory(gateway);
-  const furtherModuleBytes = (withAll.rssBytes - withOneModule.rssBytes - ownBytes) / FURTHER_MODULES;
-  return { idle, withOneModule, furtherModuleBytes };
-}
-
-async function settledMemory(gateway: Gateway): Promise<Memory> {
+async function settledMemory(pid: number): Promise<Memory> {
   await delay(SETTLE_MS);
-  return memoryOf(gateway.pid);
+  return memoryOf(pid);
 }
 
 /** `gateway` must run `MODULE`. */

@@ -1,4 +1,5 @@
 /** What the gateway under measurement is made of: the real hub thread, and real sandboxes. */
+import { readFile } from "node:fs/promises";
 import { MessageChannel } from "node:worker_threads";
 import {
   DEFAULT_GRANTS,
@@ -11,8 +12,6 @@ import {
 } from "../../abi/index.ts";
 import { admitModule, startSandbox, type Admitted, type Sandbox } from "../../host/sandbox/index.ts";
 import { createHubThread, type Hub } from "../../hub/index.ts";
-import { compileModule } from "../../toolchain/compile/compile.ts";
-import { COUNTER_SOURCE } from "./counter-module.ts";
 import type { ModuleStarted } from "./gateway-protocol.ts";
 
 export interface GatewayParts {
@@ -21,7 +20,7 @@ export interface GatewayParts {
   readonly modules: ModuleRunner;
 }
 
-/** Runs instances of the counter module (`counter-module.ts`), each in a sandbox worker of its own. */
+/** Runs instances of one artifact, each in a sandbox worker of its own. */
 export class ModuleRunner {
   readonly #hub: Hub;
   readonly #admitted: Admitted;
@@ -80,8 +79,9 @@ export class ModuleRunner {
   }
 }
 
-export async function createParts(): Promise<GatewayParts> {
-  const { wasm } = await compileModule({ source: COUNTER_SOURCE, name: "counter" });
+/** `wasmFile`: the module that is run, see `buildCounter`. */
+export async function createParts(wasmFile: string): Promise<GatewayParts> {
+  const wasm = await readFile(wasmFile);
   const admitted = admitModule(wasm, { grants: DEFAULT_GRANTS, memoryBytesMax: MEMORY_BYTES_MAX });
   const hub = createHubThread();
   return { hub, modules: new ModuleRunner(hub, admitted) };

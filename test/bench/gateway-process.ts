@@ -42,8 +42,9 @@ async function stopParts(): Promise<void> {
 }
 
 async function configure(line: string): Promise<GatewayReady> {
-  parts = await createParts();
-  return start(parts, JSON.parse(line) as GatewayConfig);
+  const config = JSON.parse(line) as GatewayConfig;
+  parts = await createParts(config.wasmFile);
+  return start(parts, config);
 }
 
 process.on("SIGTERM", () => void stop());

@@ -9,6 +9,8 @@ import type { Identity, RouteTable, StoreConfig } from "../../hub/face.ts";
 export interface GatewayConfig {
   readonly gatewayId: string;
   readonly storeDir: string;
+  /** The artifact of the counter module. */
+  readonly wasmFile: string;
   readonly store: StoreConfig;
   readonly identities: readonly Identity[];
   readonly routes: RouteTable;

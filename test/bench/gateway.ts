@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fromErrorRecord } from "../../abi/index.ts";
 import { STORE_DEFAULTS, type Identity, type RouteTable, type StoreConfig } from "../../hub/face.ts";
 import { projectDir } from "./compile.ts";
+import { buildCounter } from "./counter-module.ts";
 import { createIdentity, loginOf, type Client } from "./credentials.ts";
 import type {
   GatewayAnswer,
@@ -62,6 +63,7 @@ export async function startGateway(folder: string, options: GatewayOptions): Pro
   const config: GatewayConfig = {
     gatewayId: GATEWAY_ID,
     storeDir: join(folder, "store"),
+    wasmFile: await buildCounter(folder),
     store: { ...STORE_DEFAULTS, ...options.store },
     identities: [...identities, sink],
     routes: ROUTES,

@@ -15,7 +15,10 @@ import {
   type ManagementClient,
 } from "../../host/index.ts";
 
-const CLI = fileURLToPath(new URL("../../dist/toolchain/cli.js", import.meta.url));
+const here = import.meta.url;
+const CLI = fileURLToPath(
+  new URL(here.endsWith(".ts") ? "../../dist/toolchain/cli.js" : "../../toolchain/cli.js", here),
+);
 
 export class GatewayProcess implements AsyncDisposable {
   readonly dir: string;
@@ -63,6 +66,11 @@ export class GatewayProcess implements AsyncDisposable {
     });
     await Promise.race([once(child.stdout, "data"), ended]);
     ended.catch(() => undefined);
+  }
+
+  get pid(): number {
+    if (this.#child?.pid === undefined) throw new Error("the gateway is not running");
+    return this.#child.pid;
   }
 
   /** What it has logged so far. */
