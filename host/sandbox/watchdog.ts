@@ -80,7 +80,8 @@ export class Watchdog {
     running.wallMs += elapsedMs;
     const cpuMs = this.#cpuMs(running);
     const records = Atomics.load(running.words, WATCH.RECORDS);
-    const what = records === 0 ? "initialisation" : `a call with ${records} records`;
+    const what =
+      records === 0 ? "initialisation" : `a call with ${records} ${records === 1 ? "record" : "records"}`;
     if (cpuMs !== null && running.cpuAtStartMs !== null && cpuMs - running.cpuAtStartMs > deadlineMs)
       return `${what} took more than ${deadlineMs} ms of CPU time`;
     const wallMaxMs = deadlineMs * WALL_BACKSTOP_FACTOR;

@@ -256,7 +256,7 @@ export class Supervisor {
     const state = this.#state;
     switch (state.status) {
       case "backoff":
-        return `starts again in ${state.delayMs / 1000} s: ${this.#why}`;
+        return `waits ${state.delayMs / 1000} s before it starts again: ${this.#why}`;
       case "unhealthy":
         return `too many bad records, goes on in ${state.delayMs / 1000} s: ${this.#why}`;
       case "failed":

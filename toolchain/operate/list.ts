@@ -4,12 +4,12 @@ import { noPositionals } from "./arguments.ts";
 import type { Command } from "../command.ts";
 import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
 import { printable } from "./message-text.ts";
-import { formatTable, type Column } from "./table.ts";
+import { formatAge, formatTable, type Column } from "./table.ts";
 
-const COLUMNS: readonly Column<ModuleView>[] = [
+const columns = (nowMs: number): readonly Column<ModuleView>[] => [
   { title: "NAME", cell: ({ name }) => name },
   { title: "STATUS", cell: ({ status }) => status },
-  { title: "DESCRIPTION", cell: ({ description }) => printable(description) },
+  { title: "DESCRIPTION", cell: (module) => printable(describe(module, nowMs)) },
   { title: "RESTARTS", cell: ({ restarts }) => restarts },
   { title: "IMAGE", cell: ({ image }) => printable(image) },
 ];
@@ -26,9 +26,15 @@ export const listCommand: Command = {
     const { createManagementClient } = await import("../../host/index.ts");
     const modules = await createManagementClient(gatewayDir(values, env)).modules();
     if (json) out(JSON.stringify(modules));
-    else out(modules.length === 0 ? NO_MODULES : formatTable(COLUMNS, modules));
+    else out(modules.length === 0 ? NO_MODULES : formatTable(columns(Date.now()), modules));
     return 0;
   },
 };
+
+/** A description that only repeats the status gives way to what is more telling: how long it has been so. */
+const describe = ({ status, description, startedAt }: ModuleView, nowMs: number): string =>
+  description === status && status === "running" && startedAt !== null
+    ? `up ${formatAge(nowMs - Date.parse(startedAt))}`
+    : description;
 
 const NO_MODULES = "no modules; bring some with: sandpiper apply <deployment.json>";

@@ -259,7 +259,7 @@ test("a deployment that does not become healthy is rolled back: modules, routes 
   );
   expect(status).toMatchObject({ version: 2, code: 500, rolledBackTo: 1 });
   expect(status.description).toMatch(
-    /^rolled back to deployment 1: module "thermo" is backoff: starts again in 60 s: init: no config$/,
+    /^rolled back to deployment 1: module "thermo" is backoff: waits 60 s before it starts again: init: no config$/,
   );
   expect(running()).toEqual(["pump 1.0.0", "thermo 1.0.0"]);
   expect(sandboxes.running("thermo")!.spec.config).toEqual({ a: 1 });

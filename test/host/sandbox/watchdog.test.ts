@@ -47,7 +47,7 @@ describe("the watchdog", () => {
     pass(4900, 0);
     expect(reasons).toEqual([]);
     pass(400, 0);
-    expect(reasons).toEqual(["a call with 1 records took more than 5000 ms"]);
+    expect(reasons).toEqual(["a call with 1 record took more than 5000 ms"]);
   });
 
   test("counts wall time where there is no CPU clock", () => {

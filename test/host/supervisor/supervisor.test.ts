@@ -311,7 +311,7 @@ test("what the module says and what happens to it stand in its log, in order", a
     "error [sandpiper] fault unreachable: assert failed (the sandbox ended)",
     "error   at guest (a.ts:1:1)",
     "error   at main (a.ts:2:2)",
-    "warn [sandpiper] starts again in 10 s: unreachable: assert failed",
+    "warn [sandpiper] waits 10 s before it starts again: unreachable: assert failed",
   ]);
   expect(supervisor.status.faults).toEqual({ pinned: 0, unpinned: 1, recovered: 1 });
 });

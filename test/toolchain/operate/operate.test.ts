@@ -223,6 +223,14 @@ test("status says where messages went, and what is the matter with which client"
   );
 });
 
+test("list says how long a module has been running", async () => {
+  const startedAt = new Date(Date.now() - 3 * 60_000).toISOString();
+  const ports = { inputs: [], outputs: [], image: "file:a.wasm", version: "", digest: null, lastError: null };
+  const running = { ...ports, status: "running" as const, description: "running", restarts: 1, startedAt };
+  backend.modules = async () => [{ name: "a", ...running }];
+  expect((await run("list")).out).toContain("a     running  up 3 m");
+});
+
 test("restart starts a module anew", async () => {
   expect((await run("restart", "filter")).out).toBe("restarting filter");
   expect(backend.restarted).toEqual(["filter"]);
