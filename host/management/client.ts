@@ -65,7 +65,9 @@ export function createManagementClient(dir: string): ManagementClient {
   const paths = gatewayPaths(dir);
   const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
     const response = await send(paths, method, path, body);
-    const text = await readAll(response);
+    const text = await readAll(response).catch((error: unknown) => {
+      throw notRunning(paths, error);
+    });
     return (text === "" ? undefined : JSON.parse(text)) as T;
   };
   const get = <T>(path: string, query: Query = {}): Promise<T> => call("GET", path + encodeQuery(query));
@@ -103,6 +105,8 @@ async function* readLines(paths: GatewayPaths, path: string): AsyncIterableItera
   const response = await send(paths, "GET", path);
   try {
     yield* createInterface({ input: response, crlfDelay: Infinity });
+  } catch (error) {
+    throw notRunning(paths, error);
   } finally {
     response.destroy();
   }

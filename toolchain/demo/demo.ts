@@ -52,6 +52,7 @@ export const demoCommand: Command = {
         start: () => demo.start(),
         stop: () => demo.stop(),
         onStopping: () => line.print("stopping"),
+        onLate: () => line.print("did not stop in time, and is ended"),
       });
     } finally {
       await demo.stop();

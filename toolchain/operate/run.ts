@@ -27,7 +27,11 @@ export const runCommand: Command = {
         const started = await gateway.start();
         out(json ? JSON.stringify({ ready: true, ...started }) : readyLine(started));
       },
-      stop: () => gateway.stop(),
+      stop: async () => {
+        await gateway.stop();
+        log.info({}, "stopped");
+      },
+      onLate: () => log.error({}, "did not stop in time and is ended; what was acknowledged is on disk"),
       onStopping: () => log.info({}, "stopping: modules finish what they have; again to end at once"),
     });
   },

@@ -10,16 +10,24 @@ export interface Stoppable {
   readonly start: () => Promise<void>;
   readonly stop: () => Promise<void>;
   readonly onStopping: () => void;
+  /** It takes too long; the process ends next. */
+  readonly onLate: () => void;
 }
 
 /** Resolves to the exit code. @throws what `start` threw, which has stopped what came up before */
-export async function untilStopped({ start, stop, onStopping }: Stoppable): Promise<number> {
+export async function untilStopped({ start, stop, onStopping, onLate }: Stoppable): Promise<number> {
   const { signalled, release } = listenForSignals();
   try {
     await Promise.race([start(), signalled]);
     await signalled;
     onStopping();
-    return await stopWithin(stop, STOP_TIMEOUT_MS);
+    const timer = setTimeout(() => {
+      onLate();
+      process.exit(1);
+    }, STOP_TIMEOUT_MS);
+    await stop();
+    clearTimeout(timer);
+    return 0;
   } finally {
     release();
   }
@@ -39,15 +47,4 @@ function listenForSignals(): { readonly signalled: Promise<void>; readonly relea
     for (const signal of SIGNALS) process.off(signal, onSignal);
   };
   return { signalled, release };
-}
-
-/** 0, or 1 when it took too long. */
-async function stopWithin(stop: () => Promise<void>, timeoutMs: number): Promise<number> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<number>((resolve) => {
-    timer = setTimeout(() => resolve(1), timeoutMs);
-  });
-  const code = await Promise.race([stop().then(() => 0), late]);
-  clearTimeout(timer);
-  return code;
 }
