@@ -24,6 +24,7 @@ import {
 import { join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { SandpiperError } from "../../abi/index.ts";
+import { lmdbFileFault } from "./lmdb-file.ts";
 import {
   storeCorrupt,
   type Group,
@@ -61,20 +62,24 @@ export class LmdbStore implements Store {
   /** Records on disk per lane, in offset order; those before `head` are gone. */
   readonly #index = new Map<string, RecordIndex>();
 
-  /** @throws {SandpiperError} SP_STORE_OPEN, SP_STORE_FORMAT */
+  /** @throws {SandpiperError} SP_STORE_OPEN, SP_STORE_CORRUPT */
   constructor(dir: string) {
     this.#dir = dir;
+    const path = join(dir, "journal.mdb");
     try {
       mkdirSync(dir, { recursive: true, mode: 0o700 });
+      const fault = lmdbFileFault(path);
+      if (fault !== null) throw storeCorrupt(`"${path}" ${fault}`, { dir });
       this.#db = open<Buffer, Buffer>({
-        path: join(dir, "journal.mdb"),
+        path,
         mapSize: MAP_BYTES,
         overlappingSync: false,
         encoding: "binary",
         keyEncoding: "binary",
       });
-      chmodSync(join(dir, "journal.mdb"), 0o600); // it holds the keys of devices
+      chmodSync(path, 0o600); // it holds the keys of devices
     } catch (cause) {
+      if (cause instanceof SandpiperError) throw cause;
       throw new SandpiperError("SP_STORE_OPEN", `store: cannot open "${dir}": ${(cause as Error).message}`, {
         cause,
         details: { dir },
@@ -86,12 +91,13 @@ export class LmdbStore implements Store {
   }
 
   load(): Recovered {
-    this.#checkFormat();
     try {
+      this.#checkFormat();
       return this.#load();
     } catch (cause) {
+      if (cause instanceof SandpiperError) throw cause;
       throw storeCorrupt(
-        `a key or a cursor is damaged: ${(cause as Error).message}`,
+        `a page, a key or a cursor is damaged: ${(cause as Error).message}`,
         { dir: this.#dir },
         cause,
       );
