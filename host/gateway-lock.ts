@@ -7,7 +7,7 @@
  * one away by mistake.
  */
 import { randomBytes } from "node:crypto";
-import { link, readdir, rm } from "node:fs/promises";
+import { link, mkdir, readdir, rm } from "node:fs/promises";
 import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { GatewayError } from "./errors.ts";
@@ -20,10 +20,11 @@ export interface GatewayLock {
 }
 
 /**
- * @param runDir the gateway's `run` folder, which must exist
+ * @param runDir the gateway's `run` folder; made when a backup came without it
  * @throws {GatewayError} SP_GATEWAY_RUNNING
  */
 export async function lockGateway(runDir: string): Promise<GatewayLock> {
+  await mkdir(runDir, { recursive: true, mode: 0o700 });
   const own = join(runDir, `lock.new-${randomBytes(8).toString("hex")}`);
   const held = await listen(own);
   try {

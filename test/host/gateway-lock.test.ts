@@ -51,6 +51,13 @@ test("of many that find a dead lock at the same time, exactly one gets it", asyn
   }
 });
 
+test("a folder that a backup left out is made", async () => {
+  await rm(run, { recursive: true });
+  const lock = await lockGateway(run);
+  await expect(lockGateway(run)).rejects.toMatchObject({ code: "SP_GATEWAY_RUNNING" });
+  await lock.release();
+});
+
 test("a folder with a path too long for a socket is locked all the same", async () => {
   const deep = join(run, "d".repeat(120), "run");
   await mkdir(deep, { recursive: true });
