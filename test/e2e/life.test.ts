@@ -1,5 +1,5 @@
 /** A gateway that is started twice, killed, stopped, and whose disk rots: what was acknowledged is there. */
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect } from "node:net";
 import type { MqttClient } from "mqtt";
@@ -121,6 +121,8 @@ test("Ctrl-C drains, and leaves no process, no port and no socket", async () => 
   });
   expect(refused).toMatchObject({ code: "ECONNREFUSED" });
 
+  // As a backup is that left it out.
+  rmSync(join(gateway.dir, "run"), { recursive: true });
   await gateway.start();
   await expect
     .poll(async () => (await arrived()).filter((body) => body.startsWith("last")))
@@ -138,6 +140,16 @@ test("a start that fails says why, ends, and leaves nothing behind", async () =>
   expect(busy).toMatchObject({ code: 1, out: "" });
   expect(busy.err).toMatch(new RegExp(`^error: .*${gateway.port}.*\\nhint: `));
   expect(existsSync(join(other, "run", "management.sock"))).toBe(false);
+
+  writeFileSync(join(other, "store", "journal.mdb"), "not what it was");
+  writeFileSync(config, JSON.stringify({ gatewayId: "other", listeners: [{ protocol: "mqtt", port: 0 }] }));
+  expect(await sandpiper(["run"], place)).toEqual({
+    code: 1,
+    out: "",
+    err: expect.stringMatching(
+      /^error: store: ".*journal.mdb" does not begin as a store does\nhint: move the store/,
+    ),
+  });
 
   writeFileSync(config, '{"gatewayId": "other", "listenrs": []}');
   expect(await sandpiper(["run"], place)).toEqual({
