@@ -44,56 +44,59 @@ export async function readTrustPolicy(path: string): Promise<TrustPolicy> {
     case "absent":
       return EMPTY_TRUST_POLICY;
     case "file":
-      return decodeTrustPolicy(read.bytes.toString("utf8"));
+      return decodeTrustPolicy(read.bytes.toString("utf8"), path);
     case "not-a-file":
-      throw malformed("not a regular file");
+      throw malformed("not a regular file", path);
     case "too-large":
-      throw malformed(`${read.size} bytes, more than ${TRUST_FILE_BYTES_MAX}`);
+      throw malformed(`${read.size} bytes, more than ${TRUST_FILE_BYTES_MAX}`, path);
   }
 }
 
-/** @throws {TrustPolicyError} SP_TRUST_FORMAT */
-export function decodeTrustPolicy(text: string): TrustPolicy {
+/** `path`: of the file, for errors. @throws {TrustPolicyError} SP_TRUST_FORMAT */
+export function decodeTrustPolicy(text: string, path?: string): TrustPolicy {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    throw malformed("not JSON");
+    throw malformed("not JSON", path);
   }
   const { version, policy, keys } = (value ?? {}) as Record<string, unknown>;
-  if (version !== 1) throw malformed(`version ${JSON.stringify(version)}, expected 1`);
+  if (version !== 1) throw malformed(`version ${JSON.stringify(version)}, expected 1`, path);
   if (policy !== "require-signature") {
-    throw malformed(`policy ${JSON.stringify(policy)}, expected "require-signature"`);
+    throw malformed(`policy ${JSON.stringify(policy)}, expected "require-signature"`, path);
   }
   if (!Array.isArray(keys) || keys.length > KEYS_MAX)
-    throw malformed(`keys: expected a list of at most ${KEYS_MAX}`);
-  const decoded = keys.map(decodeKey);
+    throw malformed(`keys: expected a list of at most ${KEYS_MAX}`, path);
+  const decoded = keys.map((key: unknown, index) => decodeKey(key, index, path));
   const twice = decoded.find(({ name }, i) => decoded.findIndex((key) => key.name === name) !== i);
-  if (twice) throw malformed(`keys: "${twice.name}" is there twice`);
+  if (twice) throw malformed(`keys: "${twice.name}" is there twice`, path);
   return { policy, keys: decoded };
 }
 
-function decodeKey(value: unknown, index: number): TrustedKey {
+function decodeKey(value: unknown, index: number, path: string | undefined): TrustedKey {
   const { name, publicKey } = (value ?? {}) as Record<string, unknown>;
   if (typeof name !== "string" || !KEY_NAME_PATTERN.test(name))
-    throw malformed(`keys[${index}].name: not a name`);
+    throw malformed(`keys[${index}].name: not a name`, path);
   if (typeof publicKey !== "string" || !publicKey.includes("BEGIN PUBLIC KEY")) {
-    throw malformed(`keys[${index}].publicKey: not a public key in PEM form`);
+    throw malformed(`keys[${index}].publicKey: not a public key in PEM form`, path);
   }
   let key: KeyObject;
   try {
     key = createPublicKey(publicKey);
   } catch {
-    throw malformed(`keys[${index}].publicKey: not a public key in PEM form`);
+    throw malformed(`keys[${index}].publicKey: not a public key in PEM form`, path);
   }
   if (key.asymmetricKeyType !== "ed25519") {
-    throw malformed(`keys[${index}].publicKey: ${key.asymmetricKeyType ?? "unknown"}, expected ed25519`);
+    throw malformed(
+      `keys[${index}].publicKey: ${key.asymmetricKeyType ?? "unknown"}, expected ed25519`,
+      path,
+    );
   }
   return { name, keyId: keyId(key), key };
 }
 
-const malformed = (why: string): TrustPolicyError =>
-  new TrustPolicyError("SP_TRUST_FORMAT", `trust policy: ${why}`, {
+const malformed = (why: string, path?: string): TrustPolicyError =>
+  new TrustPolicyError("SP_TRUST_FORMAT", `trust policy${path === undefined ? "" : ` "${path}"`}: ${why}`, {
     hint: 'expected {"version": 1, "policy": "require-signature", "keys": [{"name": ..., "publicKey": <PEM>}]}',
   });
 

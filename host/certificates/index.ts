@@ -32,12 +32,12 @@ export async function createCertificates(
   await writeFile(join(tlsDir, TRUST_BUNDLE), authority.certificate, { mode: 0o644 });
 }
 
-export type RenewalReason = "expiring" | "hostname" | "key";
+export type RenewalReason = "expiring" | "hostname" | "key" | "damaged";
 
 /**
- * Issues the server certificate anew when it is about to expire, does not carry `hostname`, or is not of its
- * key (a power cut between the two files). Answers why, or null when it was left alone, as one that another
- * authority issued always is.
+ * Issues the server certificate anew when it is about to expire, does not carry `hostname`, is not of its
+ * key (a power cut between the two files), or cannot be used at all. Answers why, or null when it was left
+ * alone, as one that another authority issued always is.
  * @throws {CertificateError} SP_CERTIFICATE_INVALID; what was there is still in place
  */
 export async function renewServerCertificate(
@@ -45,15 +45,29 @@ export async function renewServerCertificate(
   { hostname, nowMs }: { readonly hostname: string; readonly nowMs: number },
 ): Promise<RenewalReason | null> {
   const file = (name: string) => join(tlsDir, name);
-  const current = parseCertificate(await read(file(SERVER.cert)), file(SERVER.cert));
   const authority = await read(file(AUTHORITY.cert));
-  if (!current.checkIssued(parseCertificate(authority, file(AUTHORITY.cert)))) return null;
-  const reason = renewalReason(current, await read(file(SERVER.key)), hostname, nowMs);
+  const parsedAuthority = parseCertificate(authority, file(AUTHORITY.cert));
+  const current = await readServerPair(tlsDir);
+  if (current !== null && !current.certificate.checkIssued(parsedAuthority)) return null;
+  const reason =
+    current === null ? "damaged" : renewalReason(current.certificate, current.key, hostname, nowMs);
   if (reason === null) return null;
   const privateKey = await read(file(AUTHORITY.key));
   const issued = await issueServerCertificate({ certificate: authority, privateKey }, hostname, nowMs);
   await writePair(tlsDir, SERVER, issued);
   return reason;
+}
+
+/** Null when either file is missing or is not what it must be. */
+async function readServerPair(
+  tlsDir: string,
+): Promise<{ readonly certificate: X509Certificate; readonly key: string } | null> {
+  const [cert, key] = [join(tlsDir, SERVER.cert), join(tlsDir, SERVER.key)];
+  try {
+    return { certificate: parseCertificate(await read(cert), cert), key: await read(key) };
+  } catch {
+    return null;
+  }
 }
 
 function renewalReason(

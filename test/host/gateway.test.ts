@@ -107,7 +107,8 @@ test("an agent that does not stop cleanly does not keep the hub from closing", a
   expect(journal.at(-1)).toBe("hub closed");
 });
 
-test("a certificate that is none keeps its gateway from starting, by name", async () => {
+test("a certificate that is none, and that no authority can make anew, keeps its gateway from starting", async () => {
+  await rm(join(gatewayPaths(dir).tls, "ca.key"));
   await writeFile(join(gatewayPaths(dir).tls, "server.pem"), "");
   await expect(create().start()).rejects.toThrow('server.pem" is not a PEM certificate');
 });

@@ -94,6 +94,16 @@ test.for([
   expect(renewed.verify(new X509Certificate(await file("trust-bundle.pem")).publicKey)).toBe(true);
 });
 
+test.for([
+  ["a certificate that is gone", () => rm(join(tls, "server.pem"))],
+  ["a key that is gone", () => rm(join(tls, "server.key"))],
+  ["a certificate that is none", () => writeFile(join(tls, "server.pem"), "junk")],
+] as const)("%s is made anew at start", async ([, damage]) => {
+  await damage();
+  expect(await renewServerCertificate(tls, { hostname: "gw.example", nowMs })).toBe("damaged");
+  expect((await load()).daysLeft).toBeGreaterThan(365);
+});
+
 test("a key that is not of the certificate, as a power cut may leave it, is healed at start", async () => {
   await writeFile(join(tls, "server.key"), await file("ca.key"));
   await expect(load()).rejects.toMatchObject({ code: "SP_CERTIFICATE_INVALID" });
