@@ -161,7 +161,7 @@ test("what a client was not told, status says to the operator", async () => {
 test.for<[string, string]>([
   ["that is not HTTP", "\x00\x01\x02\x03\r\n\r\n"],
   ["that is MQTT", "\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00"],
-  ["with a head without end", `GET /status HTTP/1.1\r\nx: ${"y".repeat(100_000)}`],
+  ["with a head without end", `GET /status HTTP/1.1\r\nx: ${"y".repeat(20_000)}`],
   ["of an unknown path", "GET /../../etc/passwd HTTP/1.0\r\n\r\n"],
   ["of an unknown method", "BREW /status HTTP/1.0\r\n\r\n"],
   ["with a body that is not JSON", "POST /devices HTTP/1.0\r\ncontent-length: 3\r\n\r\n{a}"],
