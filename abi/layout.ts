@@ -126,6 +126,14 @@ export const RECORD = {
   QUIESCE: 10,
 } as const;
 
+/** Payload of a TIMER record, behind its entry header. 16 bytes. */
+export const TIMER_TICK = {
+  MISSED: 0, // u32: ticks that were due before this one and not delivered
+  RESERVED: 4, // u32
+  DUE: 8, // f64: powered clock, ms
+  SIZE: 16,
+} as const;
+
 export const ENTRY_FLAG = { MAY_IGNORE: 1, REDELIVERED: 2, CONTROL: 4 } as const;
 export const BATCH_FLAG = { REPLAY: 1, RERUN: 2 } as const;
 

@@ -2,10 +2,8 @@
  * Periodic timers of a module (`@every`), in powered time. A tick that finds the last one still waiting is
  * counted into it, so that a slow module never has a queue of ticks (J31).
  */
-import { Block, ENTRY, ENTRY_FLAG, RECORD } from "../abi/index.ts";
+import { Block, ENTRY, ENTRY_FLAG, RECORD, TIMER_TICK } from "../abi/index.ts";
 import type { ModuleLink } from "./endpoints/module-link.ts";
-
-const PAYLOAD_BYTES = 16;
 
 export class ModuleTimers {
   readonly #timers: readonly { readonly periodMs: number }[];
@@ -34,16 +32,16 @@ export class ModuleTimers {
   }
 }
 
-/** A TIMER record: u32 ticks missed before this one, u32 0, f64 powered time it was due. */
+/** A TIMER record; `due` in powered time. */
 function tickRecord(port: number, missed: number, due: number): ArrayBuffer {
-  const block = Block.allocate(ENTRY.SIZE + PAYLOAD_BYTES);
-  block.u32[ENTRY.TOTAL >> 2] = ENTRY.SIZE + PAYLOAD_BYTES;
+  const block = Block.allocate(ENTRY.SIZE + TIMER_TICK.SIZE);
+  block.u32[ENTRY.TOTAL >> 2] = ENTRY.SIZE + TIMER_TICK.SIZE;
   block.u16[ENTRY.KIND >> 1] = RECORD.TIMER;
   block.u16[ENTRY.FLAGS >> 1] = ENTRY_FLAG.CONTROL;
   block.u16[ENTRY.HEADER >> 1] = ENTRY.SIZE;
   block.u16[ENTRY.PORT >> 1] = port;
   block.f64[ENTRY.DEADLINE >> 3] = Infinity;
-  block.u32[ENTRY.SIZE >> 2] = missed;
-  block.f64[(ENTRY.SIZE + 8) >> 3] = due;
+  block.u32[(ENTRY.SIZE + TIMER_TICK.MISSED) >> 2] = missed;
+  block.f64[(ENTRY.SIZE + TIMER_TICK.DUE) >> 3] = due;
   return block.buffer;
 }
