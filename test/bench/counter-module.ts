@@ -1,7 +1,7 @@
 /** The module of the measurements, as an author would write it. A body of fewer than 16 bytes is poison to it. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { compileModule } from "../../toolchain/index.ts";
+import { compileModule, type CompiledModule } from "../../toolchain/index.ts";
 
 const SOURCE = `import { Message, kv } from "@sandpiper/module";
 
@@ -14,9 +14,16 @@ export function onMessage(message: Message): void {
 }
 `;
 
-/** Compiles it into `folder`, here: a compiler has no place in a process whose memory is measured. */
+/** The same for every server of a run. */
+let compiled: Promise<CompiledModule> | undefined;
+
+/**
+ * Writes the artifact into `folder`. It is compiled once, and here: a compiler has no place in a process whose memory
+ * is measured.
+ */
 export async function buildCounter(folder: string): Promise<string> {
-  const { wasm } = await compileModule({ source: SOURCE, name: "counter" });
+  compiled ??= compileModule({ source: SOURCE, name: "counter" });
+  const { wasm } = await compiled;
   const file = join(folder, "counter.wasm");
   await writeFile(file, wasm);
   return file;

@@ -15,6 +15,7 @@ import { FOOTPRINT_TARGETS, judge, type Verdict } from "./targets.ts";
 /** What starting left behind is collected, and pages are given back, some time after. */
 const SETTLE_MS = 3000;
 const FURTHER_MODULES = 10;
+const MEMORY_RUNS = 3;
 const STARTS = 5;
 const POISON_RECORDS = 15;
 const RESTARTS = 5;
@@ -24,7 +25,7 @@ export interface FootprintReport {
   /** No module. */
   readonly idle: Memory;
   readonly withOneModule: Memory;
-  /** Of each beyond the first, with what it has touched of its linear memory. */
+  /** Of each beyond the first, without what it has touched of its linear memory; its key-value image is empty. */
   readonly furtherModuleBytes: number;
   readonly firstMessageMs: number;
   readonly poisonMs: number;
@@ -45,12 +46,17 @@ export async function footprintReport(
       ...(modules === undefined ? {} : { modules }),
     });
 
-  progress("memory, and start to first message, of a real gateway");
-  const whole = await wholeGateway(folder);
+  const memories: MemoryFigures[] = [];
+  for (let run = 1; run <= MEMORY_RUNS; run++) {
+    progress(`memory, run ${run}/${MEMORY_RUNS}`);
+    memories.push(await memoryFigures(folder));
+  }
+  progress("start to first message");
+  const firstMessageMs = await startToFirstMessage(folder);
   progress("poison records and restarts");
   const pauses = await stopping(await start(), pauseFigures);
 
-  const figures = { ...whole, ...pauses };
+  const figures = { ...medianMemory(memories), firstMessageMs, ...pauses };
   return { ...figures, targets: footprintVerdicts(figures) };
 }
 
@@ -62,10 +68,10 @@ async function stopping<T>(gateway: Gateway, measure: (gateway: Gateway) => Prom
   }
 }
 
-/** Figures of `sandpiper run`: agent, hub, management, as an operator has them. */
-async function wholeGateway(
-  folder: string,
-): Promise<Pick<FootprintReport, "idle" | "withOneModule" | "furtherModuleBytes" | "firstMessageMs">> {
+type MemoryFigures = Pick<FootprintReport, "idle" | "withOneModule" | "furtherModuleBytes">;
+
+/** Of `sandpiper run`: agent, hub, management, as an operator has them. */
+async function memoryFigures(folder: string): Promise<MemoryFigures> {
   await using gateway = await WholeGateway.init(folder);
   await gateway.start();
   const idle = await settledMemory(gateway.pid);
@@ -73,11 +79,33 @@ async function wholeGateway(
   const withOneModule = await settledMemory(gateway.pid);
   await gateway.deploy(1 + FURTHER_MODULES);
   const withAll = await settledMemory(gateway.pid);
+  const costBytes = ({ rssBytes, linearBytes }: Memory) => rssBytes - linearBytes;
+  const furtherModuleBytes = (costBytes(withAll) - costBytes(withOneModule)) / FURTHER_MODULES;
+  return { idle, withOneModule, furtherModuleBytes };
+}
+
+function medianMemory(runs: readonly MemoryFigures[]): MemoryFigures {
+  const of = (figure: (run: MemoryFigures) => number) => median(runs.map(figure));
+  const memory = (which: "idle" | "withOneModule"): Memory => ({
+    rssBytes: of((run) => run[which].rssBytes),
+    anonymousBytes: of((run) => run[which].anonymousBytes),
+    linearBytes: of((run) => run[which].linearBytes),
+  });
+  return {
+    idle: memory("idle"),
+    withOneModule: memory("withOneModule"),
+    furtherModuleBytes: of((run) => run.furtherModuleBytes),
+  };
+}
+
+/** Of a gateway that boots its last deployment, from the spawn on, ms; median of a few. */
+async function startToFirstMessage(folder: string): Promise<number> {
+  await using gateway = await WholeGateway.init(folder);
+  await gateway.start();
   await gateway.deploy(1);
   const times: number[] = [];
   for (let i = 0; i < STARTS; i++) times.push(await gateway.restartToFirstMessage());
-  const furtherModuleBytes = (withAll.rssBytes - withOneModule.rssBytes) / FURTHER_MODULES;
-  return { idle, withOneModule, furtherModuleBytes, firstMessageMs: median(times) };
+  return median(times);
 }
 
 async function settledMemory(pid: number): Promise<Memory> {

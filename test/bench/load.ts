@@ -13,6 +13,8 @@ export interface LoadShape {
   readonly window: number;
   /** Messages per second of all publishers together; absent = as fast as the windows allow. */
   readonly rate?: number;
+  /** Seconds under load before anything counts, when the run says fewer. */
+  readonly warmupMin?: number;
 }
 
 export interface LoadTarget {

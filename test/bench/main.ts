@@ -30,7 +30,7 @@ const USAGE = `usage: npm run bench -- e2e [options]         rates, latency, pro
 e2e only:
   --rounds N       of every load on every server (3)
   --secs S         measured, of each (3)
-  --warmup S       under load before that, of each (1)
+  --warmup S       under load before that, of each (1; paced at least 8)
   --only LOAD,...  ${LOAD_NAMES.join(", ")}
   --peers NAME,... leave out the others
   --variant NAME:KEY=VALUE,...   the gateway once more with another store, such as linger0:lingerMs=0

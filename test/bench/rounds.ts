@@ -11,7 +11,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { SandpiperError } from "../../abi/index.ts";
 import { diskStatistics, flushMicros } from "./disk.ts";
 import { LOADS, type LoadName } from "./loads.ts";
-import { runLoad, type LoadResult, type LoadTimes } from "./load.ts";
+import { runLoad, type LoadResult, type LoadShape, type LoadTimes } from "./load.ts";
 import type { Peer, RunningPeer } from "./peer.ts";
 import { median } from "./statistics.ts";
 
@@ -90,5 +90,7 @@ function startIn(peer: Peer, parent: string): Promise<RunningPeer> {
 function measureOne({ target }: RunningPeer, load: LoadName, plan: Plan): Promise<LoadResult> {
   // The device counts what really arrives there; the process, more than that (whole dirtied folios).
   const disk = diskStatistics(plan.folder) ?? `/proc/${target.pid}/io`;
-  return runLoad({ ...target, disk }, LOADS[load], plan.times);
+  const shape: LoadShape = LOADS[load];
+  const warmup = Math.max(plan.times.warmup, shape.warmupMin ?? 0);
+  return runLoad({ ...target, disk }, shape, { ...plan.times, warmup });
 }

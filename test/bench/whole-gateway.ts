@@ -1,94 +1,127 @@
-/** A gateway as an operator runs it (`sandpiper run`), with copies of the counter module deployed to it. */
-import { readFile } from "node:fs/promises";
+/**
+ * A gateway as an operator runs it (`sandpiper run`, both default listeners), with copies of the counter module
+ * deployed to it. Its folder, and so its store, lies where the caller says.
+ */
+import { mkdtempSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import mqtt from "mqtt";
-import type { DeviceCreated } from "../../host/index.ts";
-import { createSasToken } from "../../hub/index.ts";
+import {
+  addTrustedKey,
+  createManagementClient,
+  gatewayPaths,
+  initGateway,
+  type DeviceCreated,
+  type GatewayStarted,
+  type ManagementClient,
+} from "../../host/index.ts";
 import { createKeyPair, readPrivateKey, signArtifact } from "../../toolchain/index.ts";
-import { GatewayProcess } from "../support/gateway-process.ts";
 import { BenchError } from "./bench-error.ts";
+import { projectDir } from "./compile.ts";
 import { buildCounter } from "./counter-module.ts";
+import { loginOf } from "./credentials.ts";
+import { GATEWAY_ID, MODULE, PAYLOAD_BYTES_MIN } from "./gateway.ts";
+import { nextJson, startServer, type ServerProcess } from "./server-process.ts";
 
-const ID = "gw";
+const CLI = join(projectDir, "dist", "toolchain", "cli.js");
 const DEVICE = "dev0";
-const RUNTIME = { type: "docker", settings: {} };
-const BODY = JSON.stringify({ value: "as long as a counter wants it" });
-const CONNECT_RETRY_MS = 5;
+const EVENT_WAIT_MS = 10_000;
+/** Any free port: what an operator's gateway has on its two. */
+const LISTENERS = (["mqtt", "mqtts"] as const).map((protocol) => ({ protocol, host: "127.0.0.1", port: 0 }));
 
 export class WholeGateway implements AsyncDisposable {
-  readonly #process: GatewayProcess;
+  readonly #dir: string;
   readonly #artifact: string;
+  readonly #client: ManagementClient;
+  #server: ServerProcess | null = null;
+  #port = 0;
   #device: DeviceCreated | null = null;
 
-  private constructor(process: GatewayProcess, artifact: string) {
-    this.#process = process;
+  private constructor(dir: string, artifact: string) {
+    this.#dir = dir;
     this.#artifact = artifact;
+    this.#client = createManagementClient(dir);
   }
 
-  /** Makes its folder and a signed artifact; starts nothing. */
-  static async init(folder: string): Promise<WholeGateway> {
+  /** Makes its folder in `parent`, and a signed artifact that it trusts; starts nothing. */
+  static async init(parent: string): Promise<WholeGateway> {
+    const folder = mkdtempSync(join(parent, "whole-"));
     const artifact = await buildCounter(folder);
     const keys = await createKeyPair(join(folder, "release.key"));
     await signArtifact(artifact, await readPrivateKey(keys.privateKeyFile));
-    const process = await GatewayProcess.init(ID);
-    await process.trust("release", await readFile(keys.publicKeyFile, "utf8"));
-    return new WholeGateway(process, artifact);
+    const dir = join(folder, "gateway");
+    await initGateway(dir, { gatewayId: GATEWAY_ID, hostname: GATEWAY_ID, listeners: LISTENERS });
+    await addTrustedKey(gatewayPaths(dir).trust, "release", readFileSync(keys.publicKeyFile, "utf8"));
+    return new WholeGateway(dir, artifact);
   }
 
   get pid(): number {
-    return this.#process.pid;
+    if (this.#server === null) throw new Error("the gateway is not running");
+    return this.#server.pid;
   }
 
-  start(): Promise<void> {
-    return this.#process.start();
+  /** Resolves when devices can connect. @throws {BenchError} SP_BENCH_SERVER */
+  async start(): Promise<void> {
+    const args = [CLI, "run", "--json", "--log-level", "error", "--dir", this.#dir];
+    this.#server = await startServer(process.execPath, args);
+    const { listeners } = (await nextJson(this.#server)) as GatewayStarted;
+    this.#port = listeners[0]!.port;
   }
 
-  /** `counter` and as many further copies as asked for. */
+  async stop(): Promise<void> {
+    await this.#server?.stop();
+    this.#server = null;
+  }
+
+  /** As many copies of the counter as asked for; the first is called `MODULE`, and has the route. */
   async deploy(copies: number): Promise<void> {
-    const settings = { image: `file:${this.#artifact}` };
-    const module = { type: "docker", status: "running", restartPolicy: "always", settings };
-    const names = Array.from({ length: copies }, (_, i) => (i === 0 ? "counter" : `counter${i}`));
-    const modules = Object.fromEntries(names.map((name) => [name, module]));
-    const routes = {
-      in: 'FROM /messages/* WHERE NOT IS_DEFINED($connectionModuleId) INTO BrokeredEndpoint("/modules/counter/inputs/in")',
-      out: "FROM /messages/modules/counter/* INTO $upstream",
-    };
-    const storeAndForwardConfiguration = { timeToLiveSecs: 7200 };
-    const modulesContent = {
-      $edgeAgent: { "properties.desired": { schemaVersion: "1.1", runtime: RUNTIME, modules } },
-      $edgeHub: { "properties.desired": { schemaVersion: "1.1", routes, storeAndForwardConfiguration } },
-    };
-    const status = await this.#process.client.apply({ modulesContent }, "/");
+    const status = await this.#client.apply(deploymentOf(this.#artifact, copies), "/");
     if (status.code !== 200) throw new BenchError("SP_BENCH_GATEWAY", `deployment: ${status.description}`);
   }
 
-  /** Stops it, starts it, and times from the spawn until a device's message has come through the module, ms. */
+  /** Stops it, and times from the spawn until a device's message has come through the module, ms. */
   async restartToFirstMessage(): Promise<number> {
-    this.#device ??= await this.#process.client.addDevice({ deviceId: DEVICE });
-    const { next } = await this.#process.client.events({ tail: 1 });
-    await this.#process.end("SIGINT");
+    this.#device ??= await this.#client.addDevice({ deviceId: DEVICE });
+    const { next } = await this.#client.events({ tail: 1 });
+    await this.stop();
     const begun = performance.now();
-    await this.#process.start();
+    await this.start();
     const client = await this.#connect(this.#device);
-    await client.publishAsync(`devices/${DEVICE}/messages/events/`, BODY, { qos: 1 });
-    const { events } = await this.#process.client.events({ from: next, waitMs: 10_000 });
+    const topic = `devices/${DEVICE}/messages/events/`;
+    await client.publishAsync(topic, "counted".padEnd(PAYLOAD_BYTES_MIN), { qos: 1 });
+    const { events } = await this.#client.events({ from: next, waitMs: EVENT_WAIT_MS });
     const elapsed = performance.now() - begun;
     await client.endAsync();
     if (events.length === 0) throw new BenchError("SP_BENCH_GATEWAY", "no message came through the module");
     return elapsed;
   }
 
-  #connect({ primaryKey }: DeviceCreated): Promise<mqtt.MqttClient> {
-    return mqtt.connectAsync(`mqtt://127.0.0.1:${this.#process.port}`, {
-      clientId: DEVICE,
-      username: `${ID}/${DEVICE}/?api-version=2021-04-12`,
-      password: createSasToken(`${ID}/devices/${DEVICE}`, primaryKey, Date.now() / 1000 + 3600),
-      protocolVersion: 4,
-      reconnectPeriod: CONNECT_RETRY_MS,
-    });
+  #connect({ primaryKey, secondaryKey }: DeviceCreated): Promise<mqtt.MqttClient> {
+    const identity = { deviceId: DEVICE, primaryKey, secondaryKey, enabled: true };
+    const { clientId, username, password } = loginOf(identity, GATEWAY_ID, Date.now());
+    const options = { clientId, username, password, reconnectPeriod: 0 };
+    return mqtt.connectAsync(`mqtt://127.0.0.1:${this.#port}`, options, false);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#process[Symbol.asyncDispose]();
+    await this.stop();
   }
+}
+
+function deploymentOf(artifact: string, copies: number): object {
+  const settings = { image: `file:${artifact}` };
+  const module = { type: "docker", status: "running", restartPolicy: "always", settings };
+  const names = Array.from({ length: copies }, (_, i) => (i === 0 ? MODULE : `${MODULE}${i}`));
+  const runtime = { type: "docker", settings: {} };
+  const modules = Object.fromEntries(names.map((name) => [name, module]));
+  const routes = {
+    in: `FROM /messages/* WHERE NOT IS_DEFINED($connectionModuleId) INTO BrokeredEndpoint("/modules/${MODULE}/inputs/in")`,
+    out: `FROM /messages/modules/${MODULE}/* INTO $upstream`,
+  };
+  const storeAndForwardConfiguration = { timeToLiveSecs: 7200 };
+  return {
+    modulesContent: {
+      $edgeAgent: { "properties.desired": { schemaVersion: "1.1", runtime, modules } },
+      $edgeHub: { "properties.desired": { schemaVersion: "1.1", routes, storeAndForwardConfiguration } },
+    },
+  };
 }
