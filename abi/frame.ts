@@ -2,7 +2,7 @@
  * The frame: a message, encoded once at the socket and never again. Whoever needs a property reads it in
  * place. `at` is always the frame's first byte, 8-aligned, in a block that holds the whole frame.
  */
-import { align8, join64, type Block } from "./block.ts";
+import { align8, type Block } from "./block.ts";
 import { FRAME, FRAME_VERSION, PROPERTY } from "./layout.ts";
 import { FRAME_BYTES_MAX, MESSAGE_BYTES_MAX, PROPERTIES_MAX, PROPERTY_NAME_BYTES_MAX } from "./limits.ts";
 import { decodeProperties, propertyLength, type Property } from "./property.ts";
@@ -182,7 +182,3 @@ function isUtf8(bytes: Buffer, at: number, length: number): boolean {
   }
   return true;
 }
-
-/** The sequence part of a uid, for tests and tools. */
-export const uidSequence = (block: Block, at: number): number =>
-  join64(block.u32[(at + FRAME.UID + 8) >> 2]!, block.u32[(at + FRAME.UID + 12) >> 2]!);

@@ -10,7 +10,7 @@ import { applyEffects, type OutputPlan, type ResultSink } from "./endpoints/fan-
 import { ModuleLink, type LinkHost, type Suspect } from "./endpoints/module-link.ts";
 import { TABLE } from "./journal/tables.ts";
 import { ModuleTimers } from "./module-timers.ts";
-import { modulePath } from "./router/router.ts";
+import { messagePath } from "./router/source.ts";
 
 /** How long a module that is closed politely may take to return what it has in hand, ms (J27). */
 const DRAIN_MS_MAX = 5_000;
@@ -203,7 +203,7 @@ export class Modules {
       attached.outputs = attached.spec.outputs.map((output) => {
         const origin = { deviceId: this.#gatewayId, moduleId: name, output };
         const sourceId = this.#engine.sources.intern(origin);
-        return { origin, sourceId, targets: this.#engine.targets(modulePath(name, output)) };
+        return { origin, sourceId, targets: this.#engine.targets(messagePath(origin)) };
       });
     }
     return attached.outputs;

@@ -25,7 +25,7 @@ import {
 import { InputTopics } from "./mqtt/input-topics.ts";
 import { withArrival, type Arrival } from "./mqtt/property-bag.ts";
 import { classifyFilter, isOwnTopic, parseClientTopic, type TelemetryTopic } from "./mqtt/topics.ts";
-import { DEVICE_PATH, modulePath } from "./router/router.ts";
+import { messagePath } from "./router/source.ts";
 
 export interface Session {
   readonly deviceId: string;
@@ -124,13 +124,12 @@ export class Sessions implements MqttHandler<Session, Plan> {
 
   #planOf({ deviceId, moduleId, output, sections }: TelemetryTopic, arrival: Arrival): Plan {
     const origin = { deviceId, moduleId, output };
-    const path = moduleId === null ? DEVICE_PATH : modulePath(moduleId, output);
     const isPlain = Object.keys(arrival).length === 0;
     return {
       sourceId: this.#engine.sources.intern(origin),
       origin,
       sections: isPlain ? sections : withArrival(sections, arrival),
-      path,
+      path: messagePath(origin),
       targets: [],
       version: 0,
     };

@@ -5,8 +5,8 @@
  * Bodies are base64 on the wire, because a message need not be text. Keys of identities are given out once,
  * by the request that made them.
  */
-import type { Fault, Property } from "../../abi/index.ts";
-import type { HubStatus, QueueStatus } from "../../hub/index.ts";
+import type { Fault } from "../../abi/index.ts";
+import type { EventPage, EventRecord, HubStatus, QueueStatus } from "../../hub/index.ts";
 import type { DeploymentStatus } from "../agent/index.ts";
 
 export type { DeploymentStatus, ModuleView } from "../agent/index.ts";
@@ -64,22 +64,12 @@ export interface MqttLogin {
   readonly topic: string;
 }
 
-export interface EventView {
-  readonly offset: number;
-  readonly enqueuedTime: string;
-  readonly deviceId: string;
-  readonly moduleId: string | null;
-  readonly output: string | null;
-  readonly uid: string;
-  readonly systemProperties: readonly Property[];
-  readonly properties: readonly Property[];
+export interface EventView extends Omit<EventRecord, "body"> {
   readonly bodyBase64: string;
 }
 
-export interface EventPageView {
+export interface EventPageView extends Omit<EventPage, "events"> {
   readonly events: readonly EventView[];
-  readonly next: number;
-  readonly oldest: number;
 }
 
 export interface DeadLetterView {

@@ -61,8 +61,3 @@ export function choose(target: Target, message: RouteMessage): Option | null {
   }
   return null;
 }
-
-/** Paths of contract §3.2. */
-export const DEVICE_PATH = "/messages";
-export const modulePath = (module: string, output: string | null): string =>
-  output === null ? `/messages/modules/${module}` : `/messages/modules/${module}/outputs/${output}`;

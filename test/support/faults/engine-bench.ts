@@ -19,7 +19,7 @@ import { Engine } from "../../../hub/engine.ts";
 import { MemoryStore } from "../../../hub/journal/memory-store.ts";
 import { systemClock, type Clock } from "../../../hub/journal/powered-clock.ts";
 import { Modules } from "../../../hub/modules.ts";
-import { DEVICE_PATH } from "../../../hub/router/router.ts";
+import { messagePath } from "../../../hub/router/source.ts";
 import { Routes } from "../../../hub/routes.ts";
 import { bodiesOf, bodyAt } from "../frames.ts";
 import { GATEWAY } from "../hub.ts";
@@ -161,7 +161,7 @@ export class TestPublisher {
     this.#planOf = (to) => {
       const app = encodeProperties(to === null ? [] : [{ name: "to", value: to }]);
       const own = { sourceId, origin, sections: sections(new Uint8Array(0), app) };
-      return { ...own, path: DEVICE_PATH, targets: [], version: 0 };
+      return { ...own, path: messagePath(origin), targets: [], version: 0 };
     };
   }
 
