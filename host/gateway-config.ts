@@ -92,10 +92,23 @@ export const GATEWAY_CONFIG_SCHEMA = {
       },
     },
     store: section({
-      backend: { enum: ["lmdb", "none"], default: STORE_DEFAULTS.backend },
+      backend: { enum: ["redo", "lmdb", "none"], default: STORE_DEFAULTS.backend },
       bytesMax: { type: "integer", minimum: 16 * MIB, default: STORE_DEFAULTS.bytesMax },
       lingerMs: { type: "integer", minimum: 0, maximum: 1000, default: STORE_DEFAULTS.lingerMs },
       graceMs: { type: "integer", minimum: 0, maximum: 1000, default: STORE_DEFAULTS.graceMs },
+      logBytes: { type: "integer", minimum: MIB, maximum: 1024 * MIB, default: STORE_DEFAULTS.logBytes },
+      checkpointBytes: {
+        type: "integer",
+        minimum: 64 * 1024,
+        maximum: 1024 * MIB,
+        default: STORE_DEFAULTS.checkpointBytes,
+      },
+      checkpointMs: {
+        type: "integer",
+        minimum: 100,
+        maximum: 3_600_000,
+        default: STORE_DEFAULTS.checkpointMs,
+      },
     }),
     modules: section({
       restart: section({

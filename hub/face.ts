@@ -28,21 +28,30 @@ export interface ListenerConfig {
 }
 
 export interface StoreConfig {
-  /** `none` keeps nothing: for measuring what durability costs. */
-  readonly backend: "lmdb" | "none";
+  /** `redo` is LMDB behind a log. `none` keeps nothing: for measuring what durability costs. */
+  readonly backend: "redo" | "lmdb" | "none";
   /** Live bytes in all lanes and logs together; checked at admission (J19). */
   readonly bytesMax: number;
   /** How long a message may wait for company before its group is sealed, ms (J14). */
   readonly lingerMs: number;
   /** How long an entry that a module is working on may be left to the next group, ms (J4b). */
   readonly graceMs: number;
+  /** Size of the redo log, bytes. A small disk gets a smaller one. */
+  readonly logBytes: number;
+  /** The log is brought into the database when it has gathered this much, bytes. */
+  readonly checkpointBytes: number;
+  /** And at the latest this long after something was written to it, ms. */
+  readonly checkpointMs: number;
 }
 
 export const STORE_DEFAULTS: StoreConfig = {
-  backend: "lmdb",
+  backend: "redo",
   bytesMax: 1024 * 1024 * 1024,
   lingerMs: 5,
   graceMs: 2,
+  logBytes: 64 * 1024 * 1024,
+  checkpointBytes: 16 * 1024 * 1024,
+  checkpointMs: 30_000,
 };
 
 export interface HubStarted {

@@ -22,11 +22,10 @@ import type {
   RouteTable,
 } from "./face.ts";
 import { Identities } from "./identity/identities.ts";
-import { LmdbStore } from "./journal/lmdb-store.ts";
-import { MemoryStore } from "./journal/memory-store.ts";
 import { systemClock } from "./journal/powered-clock.ts";
 import { Modules } from "./modules.ts";
 import { listen, type MqttListener } from "./mqtt/listener.ts";
+import { openStore } from "./open-store.ts";
 import { queueStatus } from "./queue-status.ts";
 import { Routes } from "./routes.ts";
 import { Sessions } from "./sessions.ts";
@@ -56,8 +55,8 @@ export class LocalHub implements Hub {
 
   async start(config: HubConfig): Promise<HubStarted> {
     const begun = performance.now();
-    const { backend, lingerMs, graceMs, bytesMax } = config.store;
-    const store = backend === "lmdb" ? new LmdbStore(config.storeDir) : new MemoryStore({ keep: false });
+    const { lingerMs, graceMs, bytesMax } = config.store;
+    const store = await openStore(config.storeDir, config.store);
     const onFailure = this.#onFailure;
     const engine = new Engine({ store, clock: systemClock, lingerMs, graceMs, bytesMax, onFailure });
     const recovered = [...engine.endpoints.all()].filter(isQueue).reduce((sum, e) => sum + lengthOf(e), 0);

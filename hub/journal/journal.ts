@@ -119,6 +119,10 @@ export class Journal {
     this.#room = new Room(options.store);
     this.state = "ok";
     if (this.#room.isShort) this.#becomeFull();
+    options.store.observe({
+      onRoomChanged: () => this.#roomChanged(),
+      onFailure: (error) => this.#fail(error),
+    });
     this.#idleTimer = setInterval(() => this.#seal("clock"), IDLE_WRITE_MS).unref();
   }
 
@@ -213,7 +217,9 @@ export class Journal {
   }
 
   get isCongested(): boolean {
-    return this.state === "failed" || this.gatheredBytes > GATHERED_BYTES_MAX;
+    return (
+      this.state === "failed" || this.#options.store.isCrowded || this.gatheredBytes > GATHERED_BYTES_MAX
+    );
   }
 
   /** Whether the disk has room for what producers bring (J18). */
@@ -333,7 +339,7 @@ export class Journal {
     }
     this.counters.flushMs += this.#options.clock.monotonic() - begun;
     this.#inFlight = null;
-    if (this.state === "full") this.#reviewRoom(true);
+    if (this.state === "full") this.#reviewRoom();
     if (this.#lazyTimer !== null && inFlight.group.cursors.length > 0) {
       clearTimeout(this.#lazyTimer);
       this.#lazyTimer = null;
@@ -346,28 +352,43 @@ export class Journal {
   }
 
   #commitFailed(inFlight: InFlight, error: unknown, retryMs: number): void {
-    if (!this.#options.store.isFull(error)) {
-      this.state = "failed";
-      this.#stopReviewing();
-      this.#options.onFailure(error instanceof Error ? error : new Error(String(error)));
-      return;
-    }
+    if (!this.#options.store.isFull(error))
+      return this.#fail(error instanceof Error ? error : new Error(String(error)));
     this.#room.ranOut();
     this.#becomeFull();
     setTimeout(() => void this.#commit(inFlight, Math.min(FULL_RETRY_MS_MAX, retryMs * 2)), retryMs);
   }
 
+  #fail(error: Error): void {
+    if (this.state === "failed") return;
+    this.state = "failed";
+    this.#stopReviewing();
+    this.#options.onFailure(error);
+  }
+
+  /** The store ran out of room behind its commits, or has caught up again. */
+  #roomChanged(): void {
+    if (this.state === "failed") return;
+    if (this.#options.store.isStuck) {
+      this.#room.ranOut();
+      this.#becomeFull();
+    } else {
+      if (this.state === "full") this.#reviewRoom();
+      this.#options.onDurable(); // whoever waited for room
+    }
+  }
+
   #becomeFull(): void {
     this.state = "full";
     this.#roomTimer ??= setInterval(() => {
-      this.#reviewRoom(false);
+      this.#reviewRoom();
       if (this.state === "ok") this.#options.onDurable();
       else this.#seal("clock"); // what is settled makes room once it is committed
     }, ROOM_REVIEW_MS).unref();
   }
 
-  #reviewRoom(isCommit: boolean): void {
-    this.#room.review(isCommit);
+  #reviewRoom(): void {
+    this.#room.review();
     if (this.#room.isShort) return;
     this.state = "ok";
     this.#stopReviewing();

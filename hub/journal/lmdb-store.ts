@@ -1,7 +1,8 @@
 /**
  * The durable store: one LMDB environment, opened by the hub thread alone (J11).
  *
- *     0 | name u8                                                                    ->  format, powered time
+ *     0 | name u8                                                                    ->  format, powered time,
+ *                                                                                        place in the redo log
  *     1 | queue u32 | priority u8                                                    ->  cursor f64
  *     2 | table u8 | key                                                             ->  a row
  *     3 | queue u32 | priority u8 | first u48 | count u32 | bytes u32 (big endian)   ->  entries
@@ -25,6 +26,7 @@ import { join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { SandpiperError } from "../../abi/index.ts";
 import { lmdbFileFault } from "./lmdb-file.ts";
+import { RecordIndex } from "./record-index.ts";
 import {
   storeCorrupt,
   type Group,
@@ -33,6 +35,7 @@ import {
   type Recovered,
   type RecoveredLane,
   type Store,
+  type StoreWritten,
   type TableWrite,
 } from "./store.ts";
 
@@ -51,13 +54,28 @@ const POWERED_EVERY_MS = 1_000;
 const KIND = { META: 0, CURSOR: 1, ROW: 2, RECORD: 3 } as const;
 const FORMAT_KEY = Buffer.from([KIND.META, 0]);
 const POWERED_KEY = Buffer.from([KIND.META, 1]);
+const MARK_KEY = Buffer.from([KIND.META, 2]);
 const CURSOR_KEY_BYTES = 6;
 const RECORD_KEY_BYTES = 20;
+
+/** How far the redo log in front of this store has been brought into it: part of the transaction that did (J34). */
+export interface LogMark {
+  /** Of the log that is in use; 0 = none is, and a log file that is there is an empty shell. */
+  readonly epoch: number;
+  /** The last group that this store holds. */
+  readonly seq: number;
+  /** Where the record after it begins. */
+  readonly head: number;
+}
 
 export class LmdbStore implements Store {
   readonly #dir: string;
   readonly #db: RootDatabase<Buffer, Buffer>;
   readonly #reserveBytes: number;
+  readonly isStuck = false;
+  readonly isCrowded = false;
+  transactions = 0;
+  #bytesPut = 0;
   #poweredWritten = -Infinity;
   /** Records on disk per lane, in offset order; those before `head` are gone. */
   readonly #index = new Map<string, RecordIndex>();
@@ -89,6 +107,9 @@ export class LmdbStore implements Store {
     const { blocks, bsize } = statfsSync(dir);
     this.#reserveBytes = blocks * bsize < SMALL_DISK_BYTES ? 0 : RESERVE_BYTES;
   }
+
+  /** A commit's own outcome says all there is to say. */
+  observe(): void {}
 
   load(): Recovered {
     try {
@@ -136,9 +157,20 @@ export class LmdbStore implements Store {
     );
   }
 
-  async commit(group: Group): Promise<void> {
+  /** `null`: there was never a redo log in front of this store. */
+  get mark(): LogMark | null {
+    const value = this.#db.get(MARK_KEY);
+    if (value === undefined) return null;
+    return { epoch: value.readUInt32LE(0), seq: value.readDoubleLE(4), head: value.readDoubleLE(12) };
+  }
+
+  /** @param mark of the redo log in front of this store, when the group brings it on */
+  async commit(group: Group, mark: LogMark | null = null): Promise<void> {
     const writes: Promise<boolean>[] = [];
-    const put = (key: Buffer, value: Buffer): unknown => writes.push(this.#db.put(key, value));
+    const put = (key: Buffer, value: Buffer): void => {
+      this.#bytesPut += key.length + value.length;
+      writes.push(this.#db.put(key, value));
+    };
     const remove = (key: Buffer): unknown => writes.push(this.#db.remove(key));
     const drops = group.cursors.map((move) => ({ move, keys: this.#recordKeys(move, move.offset) }));
     for (const key of group.deletedLanes) {
@@ -160,7 +192,9 @@ export class LmdbStore implements Store {
       put(POWERED_KEY, float(group.poweredMs));
       put(FORMAT_KEY, FORMAT_VALUE);
     }
+    if (mark !== null) put(MARK_KEY, markValue(mark));
     await settleAll(writes);
+    this.transactions++;
     if (writesPowered) this.#poweredWritten = group.poweredMs;
     this.#apply(group, drops);
   }
@@ -183,7 +217,7 @@ export class LmdbStore implements Store {
   #indexOf(lane: LaneKey): RecordIndex {
     const name = nameOf(lane);
     let index = this.#index.get(name);
-    if (index === undefined) this.#index.set(name, (index = new RecordIndex([])));
+    if (index === undefined) this.#index.set(name, (index = new RecordIndex()));
     return index;
   }
 
@@ -223,6 +257,11 @@ export class LmdbStore implements Store {
     return bytes;
   }
 
+  /** Without what the tree itself takes. A transaction is two flushes: its pages, then the one that names them. */
+  get written(): StoreWritten {
+    return { logBytes: 0, checkpointBytes: this.#bytesPut, flushes: 2 * this.transactions, checkpoints: 0 };
+  }
+
   get #reservePath(): string {
     return join(this.#dir, "reserve");
   }
@@ -243,56 +282,18 @@ export class LmdbStore implements Store {
     return this.#indexOf(lane).within(from, to);
   }
 
+  /** Records of a lane that end at or before an offset: what a cursor moved there would delete. */
+  recordsBefore(lane: LaneKey, offset: number, countMax: number): RecordRange[] {
+    return this.#indexOf(lane).endingBy(offset, countMax);
+  }
+
+  /** First offset after a lane's last record. */
+  endOf(lane: LaneKey): number {
+    return this.#index.get(nameOf(lane))?.endOffset ?? 0;
+  }
+
   async close(): Promise<void> {
     await this.#db.close();
-  }
-}
-
-/** Records of one lane in offset order; taken from the front, added at the end. */
-class RecordIndex {
-  #records: RecordRange[];
-  #head = 0;
-  bytes = 0;
-
-  constructor(records: RecordRange[]) {
-    this.#records = records;
-    for (const record of records) this.bytes += record.bytes;
-  }
-
-  push(record: RecordRange): void {
-    this.#records.push(record);
-    this.bytes += record.bytes;
-  }
-
-  endingBy(offset: number): RecordRange[] {
-    const found: RecordRange[] = [];
-    for (let i = this.#head; i < this.#records.length; i++) {
-      const record = this.#records[i]!;
-      if (record.first + record.count > offset) break;
-      found.push(record);
-    }
-    return found;
-  }
-
-  drop(count: number): void {
-    for (let i = 0; i < count; i++) this.bytes -= this.#records[this.#head++]!.bytes;
-    if (this.#head < 1024 && this.#head < this.#records.length) return;
-    this.#records = this.#records.slice(this.#head);
-    this.#head = 0;
-  }
-
-  within(from: number, to: number): RecordRange[] {
-    let lo = this.#head;
-    let hi = this.#records.length;
-    while (lo < hi) {
-      const mid = (lo + hi) >> 1;
-      if (this.#records[mid]!.first < from) lo = mid + 1;
-      else hi = mid;
-    }
-    const found: RecordRange[] = [];
-    for (let i = lo; i < this.#records.length && this.#records[i]!.first < to; i++)
-      found.push(this.#records[i]!);
-    return found;
   }
 }
 
@@ -339,6 +340,14 @@ const decodeRecordKey = (key: Buffer): RecordRange => ({
   count: key.readUInt32BE(12),
   bytes: key.readUInt32BE(16),
 });
+
+function markValue({ epoch, seq, head }: LogMark): Buffer {
+  const bytes = Buffer.allocUnsafe(20);
+  bytes.writeUInt32LE(epoch, 0);
+  bytes.writeDoubleLE(seq, 4);
+  bytes.writeDoubleLE(head, 12);
+  return bytes;
+}
 
 function float(value: number): Buffer {
   const bytes = Buffer.allocUnsafe(8);

@@ -2,7 +2,16 @@
  * A store in memory, with everything a real one does except lasting: for model tests, which crash it at
  * group boundaries. `keep: false` forgets at once (backend `none`: what durability costs, measured).
  */
-import type { Group, LaneKey, Recovered, RecordRange, Store, TableWrite } from "./store.ts";
+import type {
+  Group,
+  LaneKey,
+  Recovered,
+  RecordRange,
+  Store,
+  StoreEvents,
+  StoreWritten,
+  TableWrite,
+} from "./store.ts";
 
 interface StoredLane {
   cursor: number;
@@ -14,6 +23,10 @@ export class MemoryStore implements Store {
   readonly #lanes = new Map<string, StoredLane>();
   readonly #rows = new Map<string, Buffer>();
   #poweredMs = 0;
+  isStuck = false;
+  isCrowded = false;
+  transactions = 0;
+  events: StoreEvents | null = null;
   /** Called with each group before it is applied; a rejection is a failed commit. */
   beforeCommit: (group: Group) => Promise<void> = () => Promise.resolve();
 
@@ -35,7 +48,16 @@ export class MemoryStore implements Store {
 
   async commit(group: Group): Promise<void> {
     await this.beforeCommit(group);
+    this.transactions++;
     if (this.#keep) this.apply(group);
+  }
+
+  observe(events: StoreEvents): void {
+    this.events = events;
+  }
+
+  get written(): StoreWritten {
+    return { logBytes: 0, checkpointBytes: 0, flushes: 0, checkpoints: 0 };
   }
 
   /** Cursors before appends: elided entries leave holes below the cursor (J4b). */

@@ -8,16 +8,16 @@ import type { Store } from "./store.ts";
 
 /** Kept free inside the store while the disk is full: as much as the reserve. */
 const FREE_INSIDE_BYTES = 8 * 1024 * 1024;
-/** What a commit frees can be used by the one after the next. */
-const COMMITS_UNTIL_USABLE = 2;
 
 export class Room {
   readonly #store: Store;
   #isShort = false;
-  #isBlocked = false;
+  /** Transactions of the store when it ran out; `null` once another has succeeded. */
+  #blockedAt: number | null = null;
   /** Live bytes when the disk was found full, less what is kept free. */
   #refillTo = 0;
-  #commitsBelow = 0;
+  /** Transactions of the store when it was first seen below that: what one frees, the one after the next can use. */
+  #belowSince: number | null = null;
 
   /** Takes the reserve. */
   constructor(store: Store) {
@@ -32,28 +32,31 @@ export class Room {
 
   /** Whether producers may append. */
   get admits(): boolean {
-    return !this.#isShort || (!this.#isBlocked && this.#commitsBelow >= COMMITS_UNTIL_USABLE);
+    if (!this.#isShort) return true;
+    return (
+      this.#blockedAt === null && this.#belowSince !== null && this.#store.transactions > this.#belowSince
+    );
   }
 
-  /** A commit has failed for want of room, and will be tried again. */
+  /** A transaction has failed for want of room, and will be tried again. */
   ranOut(): void {
-    this.#isBlocked = true;
+    this.#blockedAt = this.#store.transactions;
     this.#runShort();
     this.#store.freeReserve();
   }
 
-  /** A commit has succeeded, or some time has passed. */
-  review(isCommit: boolean): void {
-    if (isCommit) this.#isBlocked = false;
-    if (!this.#isShort || this.#isBlocked) return;
+  /** A transaction has succeeded, or some time has passed. */
+  review(): void {
+    if (this.#blockedAt !== null && this.#store.transactions > this.#blockedAt) this.#blockedAt = null;
+    if (!this.#isShort || this.#blockedAt !== null) return;
     if (this.#store.restoreReserve()) this.#isShort = false;
-    else if (this.#store.liveBytes > this.#refillTo) this.#commitsBelow = 0;
-    else if (isCommit) this.#commitsBelow++;
+    else if (this.#store.liveBytes > this.#refillTo) this.#belowSince = null;
+    else this.#belowSince ??= this.#store.transactions;
   }
 
   #runShort(): void {
     this.#isShort = true;
-    this.#commitsBelow = 0;
+    this.#belowSince = null;
     this.#refillTo = this.#store.liveBytes - FREE_INSIDE_BYTES;
   }
 }

@@ -1,6 +1,7 @@
 /**
  * What the journal asks of a back end: commit one group as one transaction, flushed; load what was
- * committed; read a record back. Exchangeable: memory (model tests), LMDB, none (measurements).
+ * committed; read a record back. Exchangeable: memory (model tests), LMDB, LMDB behind a redo log, none
+ * (measurements).
  */
 
 import { SandpiperError } from "../../abi/index.ts";
@@ -58,6 +59,15 @@ export interface Group {
   readonly poweredMs: number;
 }
 
+/** A group that only says what time it is. */
+export const emptyGroup = (poweredMs: number): Group => ({
+  appends: [],
+  cursors: [],
+  rows: [],
+  deletedLanes: [],
+  poweredMs,
+});
+
 export interface RecoveredLane extends LaneKey {
   readonly cursor: number;
   /** In offset order. The first may begin before the cursor. */
@@ -70,12 +80,38 @@ export interface Recovered {
   readonly poweredMs: number;
 }
 
+/** What a store gave to the disk since it was opened, as far as it can count it. */
+export interface StoreWritten {
+  readonly logBytes: number;
+  /** Keys and values given to the database. */
+  readonly checkpointBytes: number;
+  readonly flushes: number;
+  readonly checkpoints: number;
+}
+
+/** What happens to a store between commits. */
+export interface StoreEvents {
+  /** `isStuck` or `isCrowded` has changed. */
+  readonly onRoomChanged: () => void;
+  /** Something failed that only recovery from disk can mend (J17). */
+  readonly onFailure: (error: Error) => void;
+}
+
 export interface Store {
   load(): Recovered;
+  /** Called once, before the first commit. */
+  observe(events: StoreEvents): void;
   /** Resolves once the group is durable (J7). Rejecting leaves the store as it was before. */
   commit(group: Group): Promise<void>;
   /** Whether a rejected commit was for want of room, and may be tried again (J16). */
   isFull(error: unknown): boolean;
+  /** Commits succeed, but what they hold cannot be brought where it belongs: the disk has no room (J18). */
+  readonly isStuck: boolean;
+  /** The store catches up; what it has left is for settles and commands (J19). */
+  readonly isCrowded: boolean;
+  /** Transactions in which deleted records gave their room back, since the start. */
+  readonly transactions: number;
+  readonly written: StoreWritten;
   /** Frees the reserve, so that the retried group fits (J19). */
   freeReserve(): void;
   /** Takes the reserve, unless it is there. `false`: the disk has no room for it and for producers. */

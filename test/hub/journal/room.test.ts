@@ -13,6 +13,11 @@ class DiskStore extends MemoryStore {
   override restoreReserve(): boolean {
     return this.hasRoom;
   }
+  /** A commit succeeds. */
+  commits(room: Room): void {
+    this.transactions++;
+    room.review();
+  }
   override freeReserve(): void {
     this.freed++;
   }
@@ -37,17 +42,18 @@ describe("a disk that ran full", () => {
   });
 
   test("stays full when the group fits into the reserve: the reserve is for consumers [J18 J19]", () => {
-    const { room } = full(100 * MB);
-    for (let i = 0; i < 10; i++) room.review(true);
+    const { disk, room } = full(100 * MB);
+    for (let i = 0; i < 10; i++) disk.commits(room);
     expect([room.isShort, room.admits]).toEqual([true, false]);
   });
 
   test("is as it was before once the reserve is whole again, found by a commit or by looking", () => {
     for (const isCommit of [true, false]) {
       const { disk, room } = full(100 * MB);
-      room.review(true);
+      disk.commits(room);
       disk.hasRoom = true;
-      room.review(isCommit);
+      if (isCommit) disk.commits(room);
+      else room.review();
       expect([room.isShort, room.admits]).toEqual([false, true]);
     }
   });
@@ -55,23 +61,23 @@ describe("a disk that ran full", () => {
   test("does not believe in room while a group still fails", () => {
     const { disk, room } = full(100 * MB);
     disk.hasRoom = true;
-    room.review(false);
+    room.review();
     expect(room.isShort).toBe(true);
   });
 
   test("takes as much again as consumers have drained beyond the reserve, two commits later [J19]", () => {
     const { disk, room } = full(100 * MB);
-    room.review(true);
+    disk.commits(room);
     disk.live = 93 * MB;
-    for (let i = 0; i < 3; i++) room.review(true);
+    for (let i = 0; i < 3; i++) disk.commits(room);
     expect(room.admits, "less than the reserve was drained").toBe(false);
     disk.live = 92 * MB;
-    room.review(true);
+    disk.commits(room);
     expect(room.admits, "what a commit frees, the next cannot use yet").toBe(false);
-    room.review(true);
+    disk.commits(room);
     expect(room.admits).toBe(true);
     disk.live = 93 * MB;
-    room.review(true);
+    disk.commits(room);
     expect(room.admits, "filled up again").toBe(false);
     expect(room.isShort).toBe(true);
   });
