@@ -187,7 +187,7 @@ export class LmdbStore implements Store {
       if (value === null) remove(row);
       else put(row, value);
     }
-    const writesPowered = group.poweredMs - this.#poweredWritten >= POWERED_EVERY_MS;
+    const writesPowered = mark !== null || group.poweredMs - this.#poweredWritten >= POWERED_EVERY_MS;
     if (writesPowered) {
       put(POWERED_KEY, float(group.poweredMs));
       put(FORMAT_KEY, FORMAT_VALUE);

@@ -9,6 +9,8 @@ import { createSasToken } from "../../hub/identity/sas.ts";
 import { newKeys } from "../../hub/identity/keys.ts";
 
 export const GATEWAY = "gw";
+/** As by default, with a log that is quickly made. */
+export const TEST_STORE: StoreConfig = { ...STORE_DEFAULTS, logBytes: 4 * 1024 * 1024 };
 
 export interface TestHub extends AsyncDisposable {
   readonly hub: LocalHub;
@@ -33,7 +35,7 @@ export async function startHub(
     gatewayId: GATEWAY,
     storeDir: dir,
     listeners: [{ protocol: "mqtt", host: "127.0.0.1", port: 0 }],
-    store: { ...STORE_DEFAULTS, ...options.store },
+    store: { ...TEST_STORE, ...options.store },
   });
   const { port } = started.listeners[0]!;
   const clients: MqttClient[] = [];

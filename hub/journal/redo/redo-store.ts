@@ -150,7 +150,7 @@ export class RedoStore implements Store {
     for (const row of base.rows) {
       if (this.#pending.row(row.key.toString("latin1")) === undefined) yield row;
     }
-    yield* this.#pending.rows();
+    for (const row of this.#pending.rows()) if (row.value !== null) yield row;
   }
 
   async commit(group: Group): Promise<void> {
@@ -181,9 +181,11 @@ export class RedoStore implements Store {
   /** A group that the whole log could not hold goes into the database, after everything before it (J9). */
   async #commitDirectly(group: Group): Promise<void> {
     while (this.#stored !== this.#durable.head) await this.#checkpointer.run();
-    const next = { seq: this.#durable.seq + 1, head: this.#durable.head };
-    await this.#lmdb.commit(group, { epoch: this.#log.epoch, ...next });
-    this.#durable = next;
+    await this.#checkpointer.without(async () => {
+      const next = { seq: this.#durable.seq + 1, head: this.#durable.head };
+      await this.#lmdb.commit(group, { epoch: this.#log.epoch, ...next });
+      this.#durable = next;
+    });
   }
 
   async #write(record: Buffer, place: number): Promise<void> {
@@ -218,7 +220,7 @@ export class RedoStore implements Store {
   }
 
   #startCheckpoint(): void {
-    if (this.#checkpointer.isRunning || this.#failure !== null) return;
+    if (this.#checkpointer.isRunning || this.#failure !== null || this.#stored === this.#durable.head) return;
     this.#disarmTimer();
     this.#checkpointer.run().catch(() => undefined); // `onFailure` has it
   }

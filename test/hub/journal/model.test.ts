@@ -1,8 +1,8 @@
 /**
  * The journal against its rules: random steps over two lanes and a table, a consumer that reads ahead of the
- * disk, crashes at random group boundaries. Runs on the memory back end and on LMDB alike.
+ * disk, crashes at random group boundaries, and in the middle of checkpoints. Runs on every back end alike.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -10,6 +10,7 @@ import { Journal } from "../../../hub/journal/journal.ts";
 import type { Lane } from "../../../hub/journal/lane.ts";
 import { LmdbStore } from "../../../hub/journal/lmdb-store.ts";
 import { MemoryStore } from "../../../hub/journal/memory-store.ts";
+import { openRedo } from "../../../hub/journal/redo/open-redo.ts";
 import type { Group, Store } from "../../../hub/journal/store.ts";
 import { TABLE } from "../../../hub/journal/tables.ts";
 import { bodiesOf, bodyAt, frameOf } from "../../support/frames.ts";
@@ -89,47 +90,54 @@ class Life {
   }
 }
 
+interface Gated {
+  readonly store: Store;
+  readonly hold: (gate: (group: Group) => Promise<void>) => void;
+}
+
 interface Backend {
   readonly name: string;
-  open(): {
-    store: Store;
-    hold: (gate: (group: Group) => Promise<void>) => void;
-    reopen: () => Promise<Store>;
-  };
+  /** `reopen`: the power was gone, and is back. */
+  open(): Promise<Gated & { readonly reopen: () => Promise<Store> }>;
   readonly rounds: number;
 }
 
 /** Wraps a store so that each commit waits for the gate; a crash is a commit that never gets through. */
-function gated(store: Store): { store: Store; hold: (gate: (group: Group) => Promise<void>) => void } {
+function gated(store: Store): Gated {
   let gate: (group: Group) => Promise<void> = () => Promise.resolve();
-  const wrapped: Store = {
-    load: () => store.load(),
+  const own: Partial<Store> = {
     commit: async (group) => {
       await gate(group);
       await store.commit(group);
     },
-    isFull: (error) => store.isFull(error),
-    freeReserve: () => store.freeReserve(),
-    restoreReserve: () => store.restoreReserve(),
-    get liveBytes() {
-      return store.liveBytes;
-    },
-    read: (lane, record) => store.read(lane, record),
-    records: (lane, from, to) => store.records(lane, from, to),
     close: () => Promise.resolve(),
   };
+  const wrapped = new Proxy(store, {
+    get(real, name: keyof Store) {
+      const value: unknown = own[name] ?? Reflect.get(real, name);
+      return typeof value === "function" ? (value as () => unknown).bind(own[name] ? own : real) : value;
+    },
+  });
   return { store: wrapped, hold: (next) => (gate = next) };
 }
 
 const folders: string[] = [];
-afterEach(() => {
+const abandoned: Promise<void>[] = [];
+afterEach(async () => {
+  await Promise.all(abandoned.splice(0));
   for (const dir of folders.splice(0)) rmSync(dir, { recursive: true, force: true });
 });
+
+function newFolder(): string {
+  const dir = mkdtempSync(join(tmpdir(), "sandpiper-journal-"));
+  folders.push(dir);
+  return dir;
+}
 
 const memory: Backend = {
   name: "memory",
   rounds: 40,
-  open() {
+  async open() {
     const real = new MemoryStore();
     return { ...gated(real), reopen: () => Promise.resolve(gated(real).store) };
   },
@@ -138,9 +146,8 @@ const memory: Backend = {
 const lmdb: Backend = {
   name: "lmdb",
   rounds: 15,
-  open() {
-    const dir = mkdtempSync(join(tmpdir(), "sandpiper-journal-"));
-    folders.push(dir);
+  async open() {
+    const dir = newFolder();
     let real = new LmdbStore(dir);
     return {
       ...gated(real),
@@ -153,20 +160,42 @@ const lmdb: Backend = {
   },
 };
 
-describe.for([memory, lmdb])("journal on $name", (backend) => {
+/** So small that it goes round and round, with a checkpoint under way at most instants. */
+const TINY_LOG = { logBytes: 256 * 1024, checkpointBytes: 8 * 1024, checkpointMs: 2 };
+
+const redo: Backend = {
+  name: "redo",
+  rounds: 5,
+  async open() {
+    let dir = newFolder();
+    let real = await openRedo(dir, TINY_LOG);
+    return {
+      ...gated(real),
+      reopen: async () => {
+        const image = newFolder();
+        cpSync(dir, image, { recursive: true }); // what a disk would hold at this instant
+        abandoned.push(real.close());
+        dir = image;
+        real = await openRedo(dir, TINY_LOG);
+        return gated(real).store;
+      },
+    };
+  },
+};
+
+describe.for([memory, lmdb, redo])("journal on $name", (backend) => {
   beforeEach(() => void vi.useRealTimers());
 
   test("whatever crash, no acknowledged message is lost, none is consumed twice, order holds [J1 J2 J3 J4 J8 J9]", async () => {
     const { below, random } = seeded(`journal model on ${backend.name}`);
     for (let round = 0; round < backend.rounds; round++) {
       const settings = { lingerMs: below(2) * 3, graceMs: below(2) * 2 };
-      const opened = backend.open();
-      let store = opened.store;
-      let hold = opened.hold;
+      const opened = await backend.open();
+      let { hold } = opened;
+      let run = new Life(opened.store, settings);
       let next = 1;
       const acked = new Set<number>();
       for (let life = 0; life < 3; life++) {
-        const run = new Life(store, settings);
         const crashAt = 1 + below(6);
         let commits = 0;
         let crashed!: () => void;
@@ -187,15 +216,16 @@ describe.for([memory, lmdb])("journal on $name", (backend) => {
         await Promise.race([dead, run.journal.durable()]);
         for (const id of run.acked) acked.add(id);
         run.journal.state = "failed"; // a dead hub seals nothing more
-        store = await opened.reopen();
-        ({ store, hold } = gated(store));
-        check(new Life(store, settings), acked);
+        const again = gated(await opened.reopen());
+        hold = again.hold;
+        run = new Life(again.store, settings);
+        check(run, acked);
       }
     }
   });
 
   test("a recovered lane continues at its cursor, and never reuses an offset that was written [J4 J28]", async () => {
-    const { store, reopen } = backend.open();
+    const { store, reopen } = await backend.open();
     const first = new Life(store, { lingerMs: 0, graceMs: 0 });
     for (let id = 1; id <= 10; id++) first.publish(id, false);
     first.journal.step();
@@ -209,7 +239,7 @@ describe.for([memory, lmdb])("journal on $name", (backend) => {
   });
 
   test("a backlog beyond memory is left to the disk and comes back in order [J6]", async () => {
-    const { store } = backend.open();
+    const { store } = await backend.open();
     const run = new Life(store, { lingerMs: 0, graceMs: 0 });
     const body = "x".repeat(4000);
     let id = 0;

@@ -3,15 +3,9 @@ import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import {
-  STORE_DEFAULTS,
-  type Hub,
-  type HubConfig,
-  type HubStarted,
-  type StoreConfig,
-} from "../../../hub/face.ts";
+import type { Hub, HubConfig, HubStarted, StoreConfig } from "../../../hub/face.ts";
 import { caller } from "../../../hub/rpc.ts";
-import { GATEWAY } from "../hub.ts";
+import { GATEWAY, TEST_STORE } from "../hub.ts";
 
 /** The folder that the project is built to: the one this file was built to, or the one beside the sources. */
 const DIST = new URL(import.meta.url.endsWith(".ts") ? "../../../dist/" : "../../../", import.meta.url);
@@ -43,7 +37,7 @@ export class HubChild implements AsyncDisposable {
       gatewayId: GATEWAY,
       storeDir: options.storeDir,
       listeners: [{ protocol: "mqtt", host: "127.0.0.1", port: 0 }],
-      store: { ...STORE_DEFAULTS, ...options.store },
+      store: { ...TEST_STORE, ...options.store },
     };
     this.#process = fork(entryOf(options.dist ?? DIST), [], {
       env: { ...process.env, ...options.env },
