@@ -76,7 +76,16 @@ export const LINK_EFFECT = {
 
 /** Why an entry was given up. */
 export interface DeadLetterReason {
-  readonly reason: "fault" | "verdict" | "hops" | "expired" | "overflow" | "undeliverable";
+  readonly reason:
+    | "fault"
+    | "verdict"
+    | "hops"
+    | "expired"
+    | "overflow"
+    | "undeliverable"
+    /** A consumer on the network refused it for good, or it came back too often. */
+    | "rejected"
+    | "deliveries";
   readonly fault?: Fault;
   /** The module's own words, of a verdict. */
   readonly text?: string;

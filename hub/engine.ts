@@ -147,7 +147,7 @@ export class Engine implements Ingress {
     this.#trimLogs();
     this.#release();
     for (const endpoint of this.endpoints.all()) {
-      if (endpoint.consumer?.kind === "mqtt") endpoint.consumer.pump();
+      if (endpoint.consumer !== null && endpoint.consumer.kind !== "module") endpoint.consumer.pump();
     }
     if (!this.journal.isLingering) this.#pumpModules(); // they were held back while too much was gathered
     this.#measure();

@@ -4,6 +4,8 @@ export class Metrics {
   received_bytes = 0;
   acknowledged = 0;
   delivered = 0;
+  /** Of those delivered: not for the first time. */
+  redelivered = 0;
   /** By modules in sandboxes, on any output. */
   emitted = 0;
   no_route = 0;

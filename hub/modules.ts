@@ -59,7 +59,7 @@ export class Modules {
     this.#attached.set(spec.name, attached);
     for (const endpoint of inputs) {
       // Somebody on the network may have consumed under this name: what it did not settle is the module's now.
-      for (const lane of endpoint.lanes) lane.rewind();
+      endpoint.consumer?.leave(endpoint);
       endpoint.consumer = attached.link;
     }
     await this.#engine.journal.durable();

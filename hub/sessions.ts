@@ -3,11 +3,13 @@
  * and, when it is a module, consumes its inputs. One live connection per identity; the newest wins (contract
  * §0, 12).
  */
-import { MESSAGE_BYTES_MAX, NO_SECTIONS, type Block } from "../abi/index.ts";
+import { MESSAGE_BYTES_MAX, NO_SECTIONS } from "../abi/index.ts";
 import { ClientTroubles } from "./client-troubles.ts";
+import { deliveryHostOf } from "./delivery-host.ts";
+import type { DeliveryHost } from "./endpoints/delivery-window.ts";
 import type { Engine } from "./engine.ts";
 import { Publisher, type Plan } from "./endpoints/publisher.ts";
-import { Subscriber, type SubscriberHost } from "./endpoints/subscriber.ts";
+import { Subscriber } from "./endpoints/subscriber.ts";
 import { verifySasToken } from "./identity/sas.ts";
 import type { Identities } from "./identity/identities.ts";
 import type { Modules } from "./modules.ts";
@@ -33,8 +35,6 @@ export interface Session {
   readonly publisher: Publisher;
   subscriber: Subscriber | null;
   inputsQos: 0 | 1;
-  /** Deliveries made on this connection, by all its subscribers. */
-  delivered: number;
 }
 
 type Connection = MqttConnection<Session, Plan>;
@@ -56,6 +56,7 @@ const nameOf = (deviceId: string, moduleId: string | null): string =>
 export class Sessions implements MqttHandler<Session, Plan> {
   readonly troubles = new ClientTroubles();
   readonly #engine: Engine;
+  readonly #deliveryHost: DeliveryHost;
   readonly #identities: Identities;
   readonly #modules: Modules;
   readonly #gatewayId: string;
@@ -71,6 +72,7 @@ export class Sessions implements MqttHandler<Session, Plan> {
     hostNames: readonly string[],
   ) {
     this.#engine = engine;
+    this.#deliveryHost = deliveryHostOf(engine);
     this.#identities = identities;
     this.#modules = modules;
     this.#gatewayId = gatewayId;
@@ -91,12 +93,20 @@ export class Sessions implements MqttHandler<Session, Plan> {
     }
     const { deviceId, moduleId } = decision.claim;
     const name = nameOf(deviceId, moduleId);
-    this.#live.get(name)?.close("taken_over");
+    this.#takeOver(name);
     this.#live.set(name, connection);
     const publisher = new Publisher(this.#engine, connection);
-    connection.session = { deviceId, moduleId, publisher, subscriber: null, inputsQos: 1, delivered: 0 };
+    connection.session = { deviceId, moduleId, publisher, subscriber: null, inputsQos: 1 };
     metrics.connections_total++;
     connection.connack(CONNACK.ACCEPTED, false);
+  }
+
+  /** The newest wins, from this moment on: the old one settles nothing any more. */
+  #takeOver(name: string): void {
+    const old = this.#live.get(name);
+    if (old === undefined) return;
+    old.close("taken_over");
+    this.#detach(old.session!);
   }
 
   #decide(request: ConnectRequest): ConnectDecision {
@@ -179,54 +189,25 @@ export class Sessions implements MqttHandler<Session, Plan> {
 
   /** Makes the connection the consumer of its module's inputs, as far as routes lead to them. */
   #attach(connection: Connection, session: Session): void {
-    this.#detach(session);
     const { deviceId, moduleId } = session;
-    if (deviceId !== this.#gatewayId || moduleId === null || this.#modules.has(moduleId)) return;
+    if (deviceId !== this.#gatewayId || moduleId === null) return;
+    if (this.#modules.has(moduleId)) return this.#detach(session);
     const prefix = `${moduleId}/`;
     const inputs = [...this.#engine.endpoints.all()]
       .filter(({ name }) => name.startsWith(prefix))
       .map((endpoint) => {
         const input = endpoint.name.slice(prefix.length);
-        const topics = new InputTopics(deviceId, moduleId, input, (id) => this.#engine.sources.origin(id));
-        return { endpoint, topicOf: (block: Block, frame: number) => topics.topicOf(block, frame) };
+        const sourceOf = (id: number) => this.#engine.sources.origin(id);
+        return { endpoint, topics: new InputTopics(deviceId, moduleId, input, sourceOf) };
       });
-    const { inputsQos, delivered } = session;
-    session.subscriber = new Subscriber(connection, this.#host(), inputs, inputsQos, delivered);
-    for (const { endpoint } of inputs) endpoint.consumer = session.subscriber;
+    session.subscriber ??= new Subscriber(connection, this.#deliveryHost);
     this.#engine.tick();
-    session.subscriber.pump();
+    session.subscriber.subscribe(inputs, session.inputsQos);
   }
 
   #detach(session: Session): void {
-    const { subscriber } = session;
-    if (subscriber === null) return;
-    subscriber.close();
-    session.delivered = subscriber.sequence;
+    session.subscriber?.close();
     session.subscriber = null;
-    for (const endpoint of this.#engine.endpoints.all()) {
-      if (endpoint.consumer === subscriber) endpoint.consumer = null;
-    }
-  }
-
-  #host(): SubscriberHost {
-    const engine = this.#engine;
-    return {
-      nowPowered: () => engine.poweredNow,
-      undeliverable: ({ name }, block, frame) => {
-        engine.bury(name, null, block, frame, { reason: "undeliverable" });
-        engine.journal.step();
-      },
-      expired: (lane, count) => {
-        engine.metrics.expired += count;
-        engine.journal.touch(lane);
-      },
-      delivered: () => void engine.metrics.delivered++,
-      settled: (lane) => {
-        engine.journal.touch(lane);
-        engine.stepped();
-        engine.roomChanged();
-      },
-    };
   }
 
   /** Routes may lead to inputs that had no queue before, or no longer to some that had. */

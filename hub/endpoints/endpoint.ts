@@ -31,6 +31,8 @@ export interface Consumer {
   pump(): void;
   /** Entries handed over and not settled. */
   readonly outstanding: number;
+  /** Lets go of an endpoint that another consumer takes over: what is not settled will be handed to that one. */
+  leave(endpoint: Endpoint): void;
 }
 
 export class Endpoint {
@@ -42,6 +44,8 @@ export class Endpoint {
   /** Most urgent first. */
   lanes: Lane[];
   consumer: Consumer | null = null;
+  /** Deliveries of one entry to a consumer on the network, before it is given up. */
+  deliveriesMax = Infinity;
 
   constructor(name: string, queue: number, journal: Journal, bytesMax: EndpointBounds) {
     this.name = name;

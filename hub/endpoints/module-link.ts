@@ -115,6 +115,9 @@ export class ModuleLink implements Consumer {
     this.pump();
   }
 
+  /** Nobody takes an input from a module before its link is closed. */
+  leave(): void {}
+
   get controlWaiting(): number {
     return this.#control.length;
   }

@@ -1,19 +1,28 @@
 /**
- * A module that connects over the network, as the consumer of its inputs. Only durable entries are delivered
- * (J10); they are settled in order as they are acknowledged, and what is not settled when it goes away is
- * delivered again, from the first (J25).
+ * A module that connects over MQTT, as the consumer of its inputs: what a delivery window hands out becomes a
+ * PUBLISH, and a PUBACK settles it. A redelivery says so (DUP).
+ *
+ * The packet id follows from the delivery's sequence number, so it is the same when a message is sent again,
+ * after a crash too, and no other message in hand has it (J25) [MQTT-2.3.1-4] [MQTT-4.4.0-1].
  */
-import { ENTRY, entryDeadline, entryTotal, bodyLength, bodyStart, type Block } from "../../abi/index.ts";
-import type { Lane } from "../journal/lane.ts";
-import type { Consumer, Endpoint } from "./endpoint.ts";
+import { bodyLength, bodyStart, type Block } from "../../abi/index.ts";
+import {
+  DeliveryWindow,
+  SLOTS,
+  WINDOW,
+  type Delivered,
+  type DeliveryHost,
+  type DeliverySink,
+} from "./delivery-window.ts";
+import type { Endpoint } from "./endpoint.ts";
 
-/** Deliveries that may wait for their acknowledgement (J23): at the edge, delivery stops. */
-export const WINDOW = 1024;
-const RING = 2048;
-const PACKET_IDS = 65535;
+/**
+ * Sequence numbers apart that have the same packet id: two windows of every lane. So when an id is used again,
+ * a client that answers in order has answered every copy of what had it before.
+ */
+export const PACKET_IDS = 2 * WINDOW * SLOTS;
 /** Output that may wait in the socket of a slow reader. */
 const BACKLOG_BYTES_MAX = 1024 * 1024;
-const BACKLOG_RETRY_MS = 20;
 
 export interface SubscriberSocket {
   publish(
@@ -25,149 +34,77 @@ export interface SubscriberSocket {
     packetId: number,
     dup: boolean,
   ): void;
+  close(code: "unsettled"): void;
   readonly writableBacklogBytes: number;
 }
 
-export interface SubscriberHost {
-  nowPowered(): number;
-  /** No topic has room for the frame's properties: it is given up. */
-  undeliverable(endpoint: Endpoint, block: Block, frame: number): void;
-  expired(lane: Lane, count: number): void;
-  delivered(): void;
-  settled(lane: Lane): void;
+/** The topics that deliver frames to one input. */
+export interface TopicSource {
+  /** Of the frame, or `null` when it would be too long. */
+  topicOf(block: Block, frame: number): Uint8Array | null;
+  /** The most that the frame of the last topic may be delivered with (contract §4.2). */
+  readonly qosMax: 0 | 1;
 }
 
 export interface SubscribedInput {
   readonly endpoint: Endpoint;
-  /** The topic that delivers a frame to this input, or `null` when it would be too long. */
-  topicOf(block: Block, frame: number): Uint8Array | null;
+  readonly topics: TopicSource;
 }
 
-export class Subscriber implements Consumer {
+export class Subscriber implements DeliverySink<SubscribedInput> {
   readonly kind = "mqtt";
   readonly #socket: SubscriberSocket;
-  readonly #host: SubscriberHost;
-  readonly #inputs: readonly SubscribedInput[];
-  readonly #qos: 0 | 1;
-  /** Deliveries in flight, by sequence modulo RING. */
-  readonly #lanes: (Lane | null)[] = Array.from({ length: RING }, () => null);
-  readonly #acked = new Uint8Array(RING);
-  #base: number;
-  #next: number;
-  #retry: NodeJS.Timeout | null = null;
+  readonly #window: DeliveryWindow<SubscribedInput>;
+  #qos: 0 | 1 = 1;
 
-  /**
-   * @param sequence deliveries made before on this connection: packet ids follow from the number, so that an
-   *   acknowledgement on its way when a consumer is replaced is never taken for that of another message
-   */
-  constructor(
-    socket: SubscriberSocket,
-    host: SubscriberHost,
-    inputs: readonly SubscribedInput[],
-    qos: 0 | 1,
-    sequence: number,
-  ) {
-    this.#base = this.#next = sequence;
+  constructor(socket: SubscriberSocket, host: DeliveryHost) {
     this.#socket = socket;
-    this.#host = host;
-    this.#inputs = inputs;
+    this.#window = new DeliveryWindow(this, host);
+  }
+
+  /** Delivers from these inputs from now on. What is in hand of those it had stays in hand [MQTT-3.8.4-3]. */
+  subscribe(inputs: readonly SubscribedInput[], qos: 0 | 1): void {
     this.#qos = qos;
-    for (const { endpoint } of inputs) for (const lane of endpoint.lanes) lane.rewind();
+    this.#window.attach(inputs);
+    this.#window.pump();
   }
 
-  /** Deliveries made on this connection so far. */
-  get sequence(): number {
-    return this.#next;
+  get isWritable(): boolean {
+    return this.#socket.writableBacklogBytes <= BACKLOG_BYTES_MAX;
   }
 
-  get outstanding(): number {
-    return this.#next - this.#base;
-  }
-
-  pump(): void {
-    for (const input of this.#inputs) {
-      for (const lane of input.endpoint.lanes) {
-        if (this.#drain(input, lane)) continue;
-        // Without acknowledgements (QoS 0) nothing else says that the socket has drained.
-        if (this.#qos === 0) this.#retry ??= setTimeout(() => this.#pumpAgain(), BACKLOG_RETRY_MS);
-        return;
-      }
-    }
-  }
-
-  #pumpAgain(): void {
-    this.#retry = null;
-    if (this.#isConsumer) this.pump();
-  }
-
-  /** Nobody has taken over: what is acknowledged now is what this one delivered. */
-  get #isConsumer(): boolean {
-    return this.#inputs.some(({ endpoint }) => endpoint.consumer === this);
-  }
-
-  /** Delivers what is durable; `false` when the window or the socket is full. */
-  #drain(input: SubscribedInput, lane: Lane): boolean {
-    const { reader } = lane;
-    const now = this.#host.nowPowered();
-    while (reader.offset < lane.durable && reader.offset < lane.tail) {
-      if (this.#next - this.#base >= WINDOW || this.#socket.writableBacklogBytes > BACKLOG_BYTES_MAX)
-        return false;
-      const block = lane.makeResident(reader);
-      const { at } = reader;
-      const sequence = this.#next++;
-      const slot = sequence % RING;
-      this.#lanes[slot] = lane;
-      let isSettled = this.#qos === 0;
-      if (entryDeadline(block, at) <= now) {
-        this.#host.expired(lane, 1);
-        isSettled = true;
-      } else if (!this.#deliver(block, at + ENTRY.SIZE, input, sequence)) {
-        this.#host.undeliverable(input.endpoint, block, at + ENTRY.SIZE);
-        isSettled = true;
-      }
-      this.#acked[slot] = isSettled ? 1 : 0;
-      reader.at = at + entryTotal(block, at);
-      reader.offset++;
-      if (isSettled) this.#settle();
-    }
-    return true;
-  }
-
-  #deliver(block: Block, frame: number, input: SubscribedInput, sequence: number): boolean {
-    const topic = input.topicOf(block, frame);
-    if (topic === null) return false;
+  deliver(
+    { topics }: SubscribedInput,
+    block: Block,
+    frame: number,
+    sequence: number,
+    attempt: number,
+  ): Delivered {
+    const topic = topics.topicOf(block, frame);
+    if (topic === null) return "undeliverable";
     const body = bodyStart(block, frame);
-    const packetId = this.#qos === 0 ? 0 : (sequence % PACKET_IDS) + 1;
-    this.#socket.publish(topic, block.u8, body, body + bodyLength(block, frame), this.#qos, packetId, false);
-    this.#host.delivered();
-    return true;
+    const to = body + bodyLength(block, frame);
+    if (this.#qos === 0 || topics.qosMax === 0) {
+      this.#socket.publish(topic, block.u8, body, to, 0, 0, false); // no DUP without an id [MQTT-3.3.1-2]
+      return "settled";
+    }
+    this.#socket.publish(topic, block.u8, body, to, 1, (sequence % PACKET_IDS) + 1, attempt > 0);
+    return "sent";
   }
 
   /** PUBACK. Ids of nothing in flight are ignored. */
   acknowledge(packetId: number): void {
-    const behind = (packetId - 1 - (this.#base % PACKET_IDS) + PACKET_IDS) % PACKET_IDS;
-    if (behind >= this.#next - this.#base || !this.#isConsumer) return;
-    this.#acked[(this.#base + behind) % RING] = 1;
-    this.#settle();
-    if (this.#next - this.#base <= WINDOW / 2) this.pump();
+    if (packetId > PACKET_IDS) return;
+    const sequence = this.#window.sequenceAt(packetId - 1, PACKET_IDS);
+    if (sequence >= 0) this.#window.settle(sequence, "accepted");
   }
 
-  #settle(): void {
-    while (this.#base < this.#next && this.#acked[this.#base % RING] === 1) {
-      const lane = this.#lanes[this.#base % RING]!;
-      this.#lanes[this.#base % RING] = null;
-      this.#base++;
-      if (lane === null || lane.deleted) continue;
-      lane.settleOne();
-      this.#host.settled(lane);
-    }
+  onUnsettled(): void {
+    this.#socket.close("unsettled");
   }
 
-  /** Everything not settled will be delivered again, unless another consumer is at it already. */
+  /** Everything not settled will be delivered again. */
   close(): void {
-    if (this.#retry !== null) clearTimeout(this.#retry);
-    for (const { endpoint } of this.#inputs) {
-      if (endpoint.consumer === this) for (const lane of endpoint.lanes) lane.rewind();
-    }
+    this.#window.close();
   }
 }

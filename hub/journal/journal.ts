@@ -450,6 +450,7 @@ export class Journal {
         lane.deferrable = false;
         if (lane.cursor.offset > lane.durableCursor) this.touch(lane);
       }
+      this.tables.hurry();
       this.#seal("cursors");
       if (this.#inFlight === null) break;
       await new Promise<void>((resolve) => this.#waiters.push({ step: this.#step, resolve }));

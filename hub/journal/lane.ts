@@ -240,6 +240,18 @@ export class Lane implements LaneKey {
     return from.offset < this.tail ? this.#bytesBetween(from, this.tailPosition()) : 0;
   }
 
+  /** Bytes between cursor and reader: handed over, and not yet passed by the cursor. */
+  get bytesInHand(): number {
+    return this.cursor.offset < this.reader.offset ? this.#bytesBetween(this.cursor, this.reader) : 0;
+  }
+
+  /** The slab of an entry from the cursor on, which must be there. */
+  slabOf(offset: number): Slab {
+    let { slab } = this.cursor;
+    while (slab.endOffset <= offset && slab.next !== null) slab = slab.next;
+    return slab;
+  }
+
   #bytesBetween(from: Position, to: Position): number {
     if (from.slab === to.slab) return to.at - from.at;
     let bytes = from.slab.end - from.at;
@@ -259,6 +271,7 @@ export class Lane implements LaneKey {
   /** Everything handed out but not settled will be handed out again. */
   rewind(): void {
     this.reader.set(this.cursor);
+    this.#evictFrom = this.cursor.slab; // what had been in hand may be left to the disk
   }
 
   /** Remembers where the tail was at `now`, for the grace. */
@@ -314,7 +327,7 @@ export class Lane implements LaneKey {
     return out;
   }
 
-  /** Gives back slabs before the cursor: called when no commit is in flight that reads them. */
+  /** Gives back slabs before the cursor. Those that a commit in flight may read are not durable yet, and stay. */
   recycle(): void {
     this.cursor.settle();
     this.reader.settle();
@@ -322,6 +335,7 @@ export class Lane implements LaneKey {
     while (
       this.head !== this.last &&
       this.head.endOffset <= this.cursor.offset &&
+      this.head.endOffset <= this.durable &&
       !this.#isReferred(this.head)
     ) {
       const slab = this.head;
@@ -331,7 +345,8 @@ export class Lane implements LaneKey {
       if (slab.block !== null) this.#residentSlabs--;
       slab.release();
     }
-    const isDrained = this.tail === this.cursor.offset && this.tail === this.persisted.offset;
+    const isDrained =
+      this.tail === this.cursor.offset && this.tail === this.persisted.offset && this.tail <= this.durable;
     if (isDrained && this.last.block !== null) this.#empty();
     if (this.#residentSlabs > RESIDENT_SLABS_MAX) this.#evict();
   }

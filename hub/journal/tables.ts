@@ -13,6 +13,7 @@ export const TABLE = {
   ROUTES: 5,
   MODULE: 6,
   KV: 7,
+  DELIVERIES: 12,
 } as const;
 export type TableId = (typeof TABLE)[keyof typeof TABLE];
 
@@ -20,6 +21,8 @@ export class Tables {
   /** Rows by binary key (latin1), per table. Values are never mutated. */
   readonly #rows = new Map<number, Map<string, Buffer>>();
   #dirty = new Map<string, Buffer | null>();
+  /** Changes that are worth no group of their own. */
+  #lazy = new Map<string, Buffer>();
 
   load(rows: Iterable<TableWrite>): void {
     for (const { key, value } of rows) {
@@ -34,11 +37,29 @@ export class Tables {
   /** `key` is binary, as latin1; `value` is owned by the table from here on. */
   put(table: TableId, key: string, value: Buffer): void {
     this.#table(table).set(key, value);
-    this.#dirty.set(String.fromCharCode(table) + key, value);
+    const name = String.fromCharCode(table) + key;
+    this.#lazy.delete(name);
+    this.#dirty.set(name, value);
+  }
+
+  /** Like `put`, of what may be lost: written with the next group that is made for something else (J23). */
+  putLazily(table: TableId, key: string, value: Buffer): void {
+    this.#table(table).set(key, value);
+    const name = String.fromCharCode(table) + key;
+    (this.#dirty.has(name) ? this.#dirty : this.#lazy).set(name, value);
+  }
+
+  /** What was put lazily is written now: there may be no next group. */
+  hurry(): void {
+    for (const [name, value] of this.#lazy) this.#dirty.set(name, value);
+    this.#lazy.clear();
   }
 
   delete(table: TableId, key: string): void {
-    if (this.#table(table).delete(key)) this.#dirty.set(String.fromCharCode(table) + key, null);
+    if (!this.#table(table).delete(key)) return;
+    const name = String.fromCharCode(table) + key;
+    this.#lazy.delete(name);
+    this.#dirty.set(name, null);
   }
 
   /** Rows whose key begins with `prefix`, in no order. */
@@ -52,6 +73,7 @@ export class Tables {
 
   /** What changed since the last call: net, one write per row (J4). */
   takeChanges(): TableWrite[] {
+    this.hurry();
     if (this.#dirty.size === 0) return [];
     const changes: TableWrite[] = [];
     for (const [key, value] of this.#dirty) changes.push({ key: Buffer.from(key, "latin1"), value });

@@ -25,7 +25,11 @@ interface Known {
   /** Both sections as they lie in the frame. */
   readonly words: Uint32Array;
   readonly topic: Buffer;
+  readonly qosMax: 0 | 1;
 }
+
+/** The property by which a message asks to be delivered with less (contract §4.2), as it is in a bag. */
+const QOS_0 = /(?:^|&)mqtt-qos=0(?:&|$)/;
 
 export class InputTopics {
   readonly #deviceId: string;
@@ -33,6 +37,8 @@ export class InputTopics {
   readonly #input: string;
   readonly #sourceOf: (sourceId: number) => MessageSource;
   readonly #known = new Map<number, Known>();
+  /** Most that the frame of the last topic may be delivered with. */
+  qosMax: 0 | 1 = 1;
 
   constructor(
     deviceId: string,
@@ -50,8 +56,12 @@ export class InputTopics {
   topicOf(block: Block, at: number): Buffer | null {
     const sourceId = frameSource(block, at);
     const known = this.#known.get(sourceId);
-    if (known !== undefined && isSame(known, block, at)) return known.topic;
+    if (known !== undefined && isSame(known, block, at)) {
+      this.qosMax = known.qosMax;
+      return known.topic;
+    }
     const bag = encodeBag(block, at, this.#sourceOf(sourceId));
+    this.qosMax = QOS_0.test(bag) ? 0 : 1;
     const topic = inputTopic(this.#deviceId, this.#moduleId, this.#input, bag);
     if (topic !== null) this.#remember(sourceId, block, at, topic);
     return topic;
@@ -67,6 +77,7 @@ export class InputTopics {
       appLength: appLength(block, at),
       words: block.u32.slice(from, to),
       topic,
+      qosMax: this.qosMax,
     });
   }
 }

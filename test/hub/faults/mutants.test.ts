@@ -42,9 +42,9 @@ const MUTANTS: readonly { readonly name: string; readonly mutation: Mutation; re
   {
     name: "settles what it delivers",
     mutation: {
-      file: "hub/endpoints/subscriber.js",
-      from: "let isSettled = this.#qos === 0;",
-      to: "let isSettled = true;",
+      file: "hub/endpoints/delivery-window.js",
+      from: 'if (delivered === "sent") {',
+      to: "if (false) {",
     },
     caught: /^J25 d\d: acknowledged and never delivered/m,
   },

@@ -12,9 +12,10 @@ import {
   type LinkBatch,
   type ToModule,
 } from "../../../abi/index.ts";
+import { deliveryHostOf } from "../../../hub/delivery-host.ts";
 import type { EndpointBounds } from "../../../hub/endpoints/endpoint.ts";
 import { Publisher, type Plan } from "../../../hub/endpoints/publisher.ts";
-import { Subscriber, type SubscriberHost, type SubscriberSocket } from "../../../hub/endpoints/subscriber.ts";
+import { Subscriber, type SubscriberSocket } from "../../../hub/endpoints/subscriber.ts";
 import { Engine } from "../../../hub/engine.ts";
 import { MemoryStore } from "../../../hub/journal/memory-store.ts";
 import { systemClock, type Clock } from "../../../hub/journal/powered-clock.ts";
@@ -112,23 +113,13 @@ export class EngineBench implements AsyncDisposable {
     const endpoint = this.engine.endpoints.find(name)!;
     const socket: SubscriberSocket = {
       writableBacklogBytes: 0,
+      close: () => undefined,
       publish: (_topic, bytes, from, to) => onDelivery(bytes.toString("utf8", from, to)),
     };
-    const host: SubscriberHost = {
-      nowPowered: () => this.engine.poweredNow,
-      undeliverable: () => undefined,
-      expired: (lane, count) => {
-        this.engine.metrics.expired += count;
-        this.engine.journal.touch(lane);
-      },
-      delivered: () => undefined,
-      settled: (lane) => this.engine.journal.touch(lane),
-    };
-    const input = { endpoint, topicOf: () => Buffer.from("topic") };
-    const subscriber = new Subscriber(socket, host, [input], 1, 0);
-    endpoint.consumer = subscriber;
+    const input = { endpoint, topics: { topicOf: () => Buffer.from("topic"), qosMax: 1 as const } };
+    const subscriber = new Subscriber(socket, deliveryHostOf(this.engine));
     this.engine.tick();
-    subscriber.pump();
+    subscriber.subscribe([input], 1);
     return subscriber;
   }
 
