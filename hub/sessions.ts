@@ -34,7 +34,8 @@ export interface Session {
   readonly moduleId: string | null;
   readonly publisher: Publisher;
   subscriber: Subscriber | null;
-  inputsQos: 0 | 1;
+  /** As subscribed to its inputs; `null` when it is not. */
+  inputsQos: 0 | 1 | null;
 }
 
 type Connection = MqttConnection<Session, Plan>;
@@ -96,7 +97,7 @@ export class Sessions implements MqttHandler<Session, Plan> {
     this.#takeOver(name);
     this.#live.set(name, connection);
     const publisher = new Publisher(this.#engine, connection);
-    connection.session = { deviceId, moduleId, publisher, subscriber: null, inputsQos: 1 };
+    connection.session = { deviceId, moduleId, publisher, subscriber: null, inputsQos: null };
     metrics.connections_total++;
     connection.connack(CONNACK.ACCEPTED, false);
   }
@@ -184,13 +185,15 @@ export class Sessions implements MqttHandler<Session, Plan> {
   onUnsubscribe(connection: Connection, packetId: number, filters: readonly string[]): void {
     const session = connection.session!;
     connection.unsuback(packetId);
-    if (filters.some((filter) => classifyFilter(filter) === "inputs")) this.#detach(session);
+    if (!filters.some((filter) => classifyFilter(filter) === "inputs")) return;
+    session.inputsQos = null;
+    this.#detach(session);
   }
 
   /** Makes the connection the consumer of its module's inputs, as far as routes lead to them. */
   #attach(connection: Connection, session: Session): void {
-    const { deviceId, moduleId } = session;
-    if (deviceId !== this.#gatewayId || moduleId === null) return;
+    const { deviceId, moduleId, inputsQos } = session;
+    if (deviceId !== this.#gatewayId || moduleId === null || inputsQos === null) return;
     if (this.#modules.has(moduleId)) return this.#detach(session);
     const prefix = `${moduleId}/`;
     const inputs = [...this.#engine.endpoints.all()]
@@ -202,7 +205,7 @@ export class Sessions implements MqttHandler<Session, Plan> {
       });
     session.subscriber ??= new Subscriber(connection, this.#deliveryHost);
     this.#engine.tick();
-    session.subscriber.subscribe(inputs, session.inputsQos);
+    session.subscriber.subscribe(inputs, inputsQos);
   }
 
   #detach(session: Session): void {
@@ -213,7 +216,7 @@ export class Sessions implements MqttHandler<Session, Plan> {
   /** Routes may lead to inputs that had no queue before, or no longer to some that had. */
   routesChanged(): void {
     for (const connection of this.#live.values()) {
-      if (connection.session?.subscriber) this.#attach(connection, connection.session);
+      if (connection.session !== null) this.#attach(connection, connection.session);
     }
   }
 

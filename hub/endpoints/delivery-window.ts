@@ -22,7 +22,7 @@ export { WINDOW };
 
 /** Lanes of one consumer that may have something in hand at once; others wait until one of these has nothing. */
 export const SLOTS = 31;
-/** What all lanes of one consumer keep in memory for what is in hand; one message may always be. */
+/** What all lanes of one consumer keep in memory for what is in hand: many messages of any size. */
 export const IN_HAND_BYTES_MAX = 4 * 1024 * 1024;
 /** States beyond the cursor are saved at most this late; the disk gets them with the next group. */
 const SAVE_MS = 100;
@@ -77,7 +77,7 @@ interface Attached<Input> {
 export class DeliveryWindow<Input extends WindowInput> implements Consumer {
   readonly #sink: DeliverySink<Input>;
   readonly #host: DeliveryHost;
-  #attached: Attached<Input>[] = [];
+  #attached: readonly Attached<Input>[] = [];
   readonly #slots: (LaneWindow | null)[] = Array.from({ length: SLOTS }, () => null);
   #inFlight = 0;
   /** Bytes that may still be taken in hand; of the pump that runs. */
@@ -108,7 +108,7 @@ export class DeliveryWindow<Input extends WindowInput> implements Consumer {
 
   /** Consumes exactly these endpoints from now on. Those it had stay as they are, with what is in hand. */
   attach(inputs: readonly Input[]): void {
-    for (const { input } of [...this.#attached]) {
+    for (const { input } of this.#attached) {
       if (!inputs.some(({ endpoint }) => endpoint === input.endpoint)) this.leave(input.endpoint);
     }
     for (const input of inputs) {
@@ -116,21 +116,21 @@ export class DeliveryWindow<Input extends WindowInput> implements Consumer {
       if (endpoint.consumer === this) continue;
       endpoint.consumer?.leave(endpoint);
       endpoint.consumer = this;
-      this.#attached.push({ input, lanes: [], windows: [] });
+      this.#attached = [...this.#attached, { input, lanes: [], windows: [] }];
     }
   }
 
   leave(endpoint: Endpoint): void {
-    const at = this.#attached.findIndex(({ input }) => input.endpoint === endpoint);
-    if (at < 0) return;
-    for (const window of this.#attached[at]!.windows) this.#drop(window);
-    this.#attached.splice(at, 1);
+    const left = this.#attached.find(({ input }) => input.endpoint === endpoint);
+    if (left === undefined) return;
+    for (const window of left.windows) this.#drop(window);
+    this.#attached = this.#attached.filter((attached) => attached !== left);
     if (endpoint.consumer === this) endpoint.consumer = null;
   }
 
   /** The consumer is gone. Everything it did not settle will be delivered again, to whoever comes next (J25). */
   close(): void {
-    for (const { input } of [...this.#attached]) this.leave(input.endpoint);
+    for (const { input } of this.#attached) this.leave(input.endpoint);
     for (const timer of [this.#reviewTimer, this.#retryTimer, this.#saveTimer]) {
       if (timer !== null) clearTimeout(timer);
     }
@@ -196,7 +196,7 @@ export class DeliveryWindow<Input extends WindowInput> implements Consumer {
       }
       if (this.#inFlight >= WINDOW || !this.#sink.isWritable) return false;
       const bytes = window.isReturned ? 0 : entryTotal(window.block, window.at);
-      if (bytes > this.#room && this.#room < IN_HAND_BYTES_MAX) return false;
+      if (bytes > this.#room) return false;
       if (window.slot === NO_SLOT && !this.#takeSlot(window)) {
         this.#isHeldUp = true;
         return true;
@@ -279,7 +279,7 @@ export class DeliveryWindow<Input extends WindowInput> implements Consumer {
   sequenceAt(residue: number, modulus: number): number {
     const slot = residue % SLOTS;
     const window = this.#slots[slot];
-    if (window == null) return -1;
+    if (window === undefined || window === null) return -1;
     const span = modulus / SLOTS;
     const low = (residue - slot) / SLOTS;
     const offset = window.base + ((low - (window.base % span) + span) % span);
