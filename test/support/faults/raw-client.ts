@@ -90,9 +90,9 @@ export class RawClient implements Disposable {
   }
 
   /** Resolves when the hub has answered, or the connection has ended. */
-  async subscribe(topic: string): Promise<void> {
+  async subscribe(topic: string, qos: 0 | 1 = 1): Promise<void> {
     const answered = new Promise<void>((resolve) => this.#subscribed.push(resolve));
-    this.#send(subscription(topic));
+    this.#send(subscription(topic, qos));
     await Promise.race([answered, this.closed]);
   }
 
@@ -115,7 +115,7 @@ export class RawClient implements Disposable {
   }
 }
 
-export function subscription(topic: string): Packet {
-  const subscriptions: ISubscription[] = [{ topic, qos: 1 }];
+export function subscription(topic: string, qos: 0 | 1 = 1): Packet {
+  const subscriptions: ISubscription[] = [{ topic, qos }];
   return { cmd: "subscribe", messageId: 1, subscriptions };
 }
