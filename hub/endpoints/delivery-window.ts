@@ -1,6 +1,6 @@
 /**
  * What a consumer on the network has in hand of its endpoints, whatever protocol it speaks: deliveries go out
- * up to a window's edge, are settled in any order, come back, and are counted. Only durable entries are
+ * up to a window's edge (J23), are settled in any order, come back, and are counted. Only durable entries are
  * delivered (J10).
  *
  *     pending ──deliver──▶ sent ──received──▶ received

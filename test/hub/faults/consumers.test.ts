@@ -1,6 +1,6 @@
 /** What consumers see, and when: modules in sandboxes ahead of the disk, everybody else behind it. */
 import { describe, expect, test } from "vitest";
-import { Block } from "../../../abi/index.ts";
+import { align8, Block, EFFECT, EFFECT_HEADER } from "../../../abi/index.ts";
 import { readLog } from "../../../hub/endpoints/event-log.ts";
 import { EngineBench } from "../../support/faults/engine-bench.ts";
 import { RawClient } from "../../support/faults/raw-client.ts";
@@ -12,6 +12,17 @@ const TO_SINK = 'FROM /messages/* INTO BrokeredEndpoint("/modules/sink/inputs/in
 const TO_FILTER =
   'FROM /messages/* WHERE NOT IS_DEFINED($connectionModuleId) INTO BrokeredEndpoint("/modules/filter/inputs/in")';
 const FILTER_TO_LOG = "FROM /messages/modules/filter/* INTO $upstream";
+
+/** The effects of a result that puts one row. */
+function keyValue(key: string, value: string): Block {
+  const bytes = Buffer.from(key + value);
+  const effect = Block.allocate(align8(EFFECT_HEADER.SIZE + 8 + bytes.length));
+  effect.u32[EFFECT_HEADER.TOTAL >> 2] = effect.u8.length;
+  effect.u16[EFFECT_HEADER.KIND >> 1] = EFFECT.KV_PUT;
+  effect.u32.set([key.length, value.length], EFFECT_HEADER.SIZE >> 2);
+  effect.u8.set(bytes, EFFECT_HEADER.SIZE + 8);
+  return effect;
+}
 
 const turns = async (count: number): Promise<void> => {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
@@ -92,6 +103,34 @@ describe("a result", () => {
     const young = await bench.module("filter");
     await until("passed on", () => bench.waiting("$upstream").length === 3);
     expect([young.seen, bench.waiting("$upstream")]).toEqual([old.seen, ["a", "b", "c"]]);
+  });
+
+  test("writes key-values only when it counts: not for an incarnation that was closed, not out of order [J12 J13]", async () => {
+    await using bench = new EngineBench();
+    await bench.route(TO_FILTER, FILTER_TO_LOG);
+    const old = await bench.module("filter");
+    old.isHolding = true;
+    const publisher = bench.publisher("d");
+    publisher.send("a");
+    await until("handed over", () => old.seen.length === 1);
+    const image = () =>
+      bench.modules.keyValues("filter").map((row) => row.map((bytes) => Buffer.from(bytes).toString()));
+    old.send(2, keyValue("count", "of a batch that was never sent"));
+    await turns(20);
+    expect(image()).toEqual([]);
+    await bench.modules.close("filter", { drain: false });
+    old.send(1, keyValue("count", "of an incarnation that is gone"));
+    const young = await bench.module("filter");
+    young.isHolding = true;
+    await until("handed over again", () => young.seen.length === 1);
+    await turns(20);
+    expect(image()).toEqual([]);
+    young.send(1, keyValue("count", "1"));
+    await until("consumed", () => bench.waiting("filter/in").length === 0);
+    expect(image()).toEqual([["count", "1"]]);
+    young.send(1, keyValue("count", "twice"));
+    await turns(20);
+    expect(image()).toEqual([["count", "1"]]);
   });
 
   test("that goes in circles is given up at the hop limit, and the module goes on [J22]", async () => {

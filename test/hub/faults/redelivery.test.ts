@@ -150,6 +150,28 @@ test("what a module had in hand comes again under its packet id, marked as such,
   expect((await hub.hub.status()).counters["redelivered"]).toBe(inHand.length);
 });
 
+test("a module that is removed, or unsubscribes, leaves its inputs to whoever comes next [J25]", async () => {
+  await using hub = await startHub();
+  await hub.routes(ROUTES);
+  const sink = await hub.identity("gw", "sink");
+  await publish(hub, new WindowPublisher(await hub.identity("d"), 1, String), 3);
+  const input = async () => {
+    const { consumer, inFlight } = (await hub.hub.queues()).find(({ endpoint }) => endpoint === "sink/in")!;
+    return { consumer, inFlight };
+  };
+  const total = await lengthOf(hub);
+  using client = new RawClient(hub.port, sink);
+  await client.connected;
+  await client.subscribe(INPUTS);
+  expect(await input()).toEqual({ consumer: "mqtt", inFlight: total });
+  await client.unsubscribe(INPUTS);
+  expect(await input()).toEqual({ consumer: null, inFlight: 0 });
+  await client.subscribe(INPUTS);
+  await hub.hub.removeIdentity("gw", "sink");
+  await client.closed;
+  expect(await input()).toEqual({ consumer: null, inFlight: 0 });
+});
+
 test("a module gets the messages of an input that came to be after it subscribed", async () => {
   await using hub = await startHub();
   const bodies: string[] = [];

@@ -27,6 +27,24 @@ test("changes of one row between two groups are one change [J4]", () => {
   ]);
 });
 
+test("what is put lazily is seen at once, makes no group, and rides with the next [J23]", () => {
+  const tables = new Tables();
+  tables.putLazily(TABLE.META, "a", bytes("1"));
+  expect([tables.get(TABLE.META, "a")?.toString(), tables.isDirty]).toEqual(["1", false]);
+  tables.put(TABLE.META, "b", bytes("2"));
+  tables.putLazily(TABLE.META, "b", bytes("3"));
+  expect(changes(tables)).toEqual([
+    ["\x01b", "3"],
+    ["\x01a", "1"],
+  ]);
+  tables.putLazily(TABLE.META, "a", bytes("4"));
+  tables.delete(TABLE.META, "a");
+  expect(changes(tables), "a row that is gone does not come back").toEqual([["\x01a", null]]);
+  tables.putLazily(TABLE.META, "c", bytes("5"));
+  tables.hurry();
+  expect(tables.isDirty, "nothing may come after it").toBe(true);
+});
+
 test("deleting what is not there changes nothing", () => {
   const tables = new Tables();
   tables.delete(TABLE.META, "a");

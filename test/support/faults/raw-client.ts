@@ -96,6 +96,12 @@ export class RawClient implements Disposable {
     await Promise.race([answered, this.closed]);
   }
 
+  /** Resolves when the hub has answered what came after it. */
+  async unsubscribe(topic: string): Promise<void> {
+    this.#send({ cmd: "unsubscribe", messageId: 2, unsubscriptions: [topic] });
+    await this.ping();
+  }
+
   /** Bytes handed over that the kernel has not taken: more than a few when the hub does not read. */
   get unsentBytes(): number {
     return this.#socket.writableLength;
