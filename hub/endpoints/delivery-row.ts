@@ -3,8 +3,6 @@
  * from `base` on, which counts the hand-overs that failed, or says that it is settled. A row that is lost, or
  * that nobody can read, costs redeliveries and nothing else.
  */
-import type { LaneKey } from "../journal/store.ts";
-
 /** Of entries beyond the cursor, the most that one consumer may have in any state but pending (J23). */
 export const WINDOW = 1024;
 /** Hand-overs that can be counted. */
@@ -25,13 +23,6 @@ export interface DeliveryRow {
 }
 
 const NOTHING: DeliveryRow = { slot: NO_SLOT, base: 0, entries: new Uint8Array(0) };
-
-export function deliveriesKey({ queue, priority }: LaneKey): string {
-  const key = Buffer.allocUnsafe(5);
-  key.writeUInt32LE(queue, 0);
-  key.writeUInt8(priority, 4);
-  return key.toString("latin1");
-}
 
 /** Entries that were never handed over are left out at the end; then `base` says nothing, and is 0. */
 export function encodeDeliveries({ slot, base, entries }: DeliveryRow): Buffer {

@@ -60,7 +60,7 @@ export interface DeliveryHost {
   readonly tables: Tables;
   nowPowered(): number;
   delivered(attempt: number): void;
-  expired(): void;
+  expired(lane: Lane): void;
   /** Gives the frame up, as part of the current step. */
   bury(endpoint: Endpoint, block: Block, frame: number, reason: DeadLetterReason): void;
   /** The lane's cursor may have moved. */
@@ -173,6 +173,7 @@ export class DeliveryWindow<Input extends WindowInput> implements Consumer {
   #renew(attached: Attached<Input>): void {
     const known = new Map(attached.windows.map((window) => [window.lane, window]));
     attached.lanes = attached.input.endpoint.lanes;
+    for (const window of attached.windows) if (!attached.lanes.includes(window.lane)) this.#drop(window);
     attached.windows = attached.lanes.map((lane) => known.get(lane) ?? this.#windowOf(lane));
   }
 
@@ -211,7 +212,7 @@ export class DeliveryWindow<Input extends WindowInput> implements Consumer {
     const { endpoint } = input;
     const attempt = window.attemptOf(offset);
     if (entryDeadline(block, at) <= now) {
-      this.#host.expired();
+      this.#host.expired(window.lane);
     } else if (attempt >= endpoint.deliveriesMax) {
       return this.#bury(endpoint, window, offset, "deliveries");
     } else {

@@ -3,7 +3,6 @@
  */
 import type { Journal } from "../journal/journal.ts";
 import { TABLE } from "../journal/tables.ts";
-import { deliveriesKey } from "./delivery-row.ts";
 import { DEAD_LETTER_PREFIX, Endpoint, type EndpointBounds } from "./endpoint.ts";
 
 const NEXT_QUEUE = "nextQueue";
@@ -53,7 +52,6 @@ export class Endpoints {
     for (const lane of endpoint.lanes) {
       dropped += lane.length;
       this.#journal.deleteLane(lane);
-      this.#journal.tables.delete(TABLE.DELIVERIES, deliveriesKey(lane));
     }
     this.#byName.delete(name);
     this.#journal.tables.delete(TABLE.QUEUE, Buffer.from(name).toString("latin1"));

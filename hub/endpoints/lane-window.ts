@@ -9,11 +9,10 @@
  */
 import { entryTotal, type Block } from "../../abi/index.ts";
 import type { Lane } from "../journal/lane.ts";
-import { TABLE, type Tables } from "../journal/tables.ts";
+import { laneRow, TABLE, type Tables } from "../journal/tables.ts";
 import {
   ATTEMPTS_MAX,
   decodeDeliveries,
-  deliveriesKey,
   encodeDeliveries,
   NO_SLOT,
   SETTLED_EARLY,
@@ -54,7 +53,7 @@ export class LaneWindow {
     this.#tables = tables;
     lane.rewind();
     this.#base = lane.cursor.offset;
-    const { slot, base, entries } = decodeDeliveries(tables.get(TABLE.DELIVERIES, deliveriesKey(lane)));
+    const { slot, base, entries } = decodeDeliveries(tables.get(TABLE.DELIVERIES, laneRow(lane)));
     this.slot = slot;
     for (let i = 0; i < entries.length; i++) {
       const offset = base + i;
@@ -216,7 +215,7 @@ export class LaneWindow {
   save(now: boolean): void {
     this.isChanged = false;
     if (this.lane.deleted) return;
-    const key = deliveriesKey(this.lane);
+    const key = laneRow(this.lane);
     const row = encodeDeliveries({ slot: this.slot, base: this.#base, entries: this.#snapshot() });
     const before = this.#tables.get(TABLE.DELIVERIES, key);
     if (before === undefined ? this.slot === NO_SLOT && row.length === EMPTY_BYTES : before.equals(row))

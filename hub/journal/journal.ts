@@ -24,7 +24,7 @@ import {
   type Recovered,
   type Store,
 } from "./store.ts";
-import { Tables } from "./tables.ts";
+import { laneRow, TABLE, Tables } from "./tables.ts";
 
 /** With more than this not yet durable, publishers and modules get no turn (J5). */
 export const GATHERED_BYTES_MAX = 4 * 1024 * 1024;
@@ -174,6 +174,7 @@ export class Journal {
     lane.deleted = true;
     lane.durable = Number.MAX_SAFE_INTEGER; // whoever waits for an acknowledgement gets it: the message is gone by command
     this.#lanes.delete(laneName(lane));
+    this.tables.delete(TABLE.DELIVERIES, laneRow(lane));
     this.#deletedLanes.push({ queue: lane.queue, priority: lane.priority });
     this.#step++;
   }

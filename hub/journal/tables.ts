@@ -2,7 +2,7 @@
  * Small durable rows: identities, routes, queue ids, sources, key-value images. The View (J11) is the whole
  * of them, in memory; what changed since the last seal goes into the next group.
  */
-import type { TableWrite } from "./store.ts";
+import type { LaneKey, TableWrite } from "./store.ts";
 
 /** First byte of a row's key on disk: append only. */
 export const TABLE = {
@@ -16,6 +16,14 @@ export const TABLE = {
   DELIVERIES: 12,
 } as const;
 export type TableId = (typeof TABLE)[keyof typeof TABLE];
+
+/** Key of a lane's row. */
+export function laneRow({ queue, priority }: LaneKey): string {
+  const key = Buffer.allocUnsafe(5);
+  key.writeUInt32LE(queue, 0);
+  key.writeUInt8(priority, 4);
+  return key.toString("latin1");
+}
 
 export class Tables {
   /** Rows by binary key (latin1), per table. Values are never mutated. */

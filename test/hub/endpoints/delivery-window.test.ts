@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { IN_HAND_BYTES_MAX, SLOTS, WINDOW, type Outcome } from "../../../hub/endpoints/delivery-window.ts";
 import { PACKET_IDS } from "../../../hub/endpoints/subscriber.ts";
 import type { Lane } from "../../../hub/journal/lane.ts";
+import { TABLE } from "../../../hub/journal/tables.ts";
 import { EngineBench } from "../../support/faults/engine-bench.ts";
 import { WindowConsumer } from "../../support/faults/window-consumer.ts";
 
@@ -176,10 +177,23 @@ describe("states beyond the cursor", () => {
     consumer.window.close();
     bench.publisher("d").send("x");
     await turns(5);
-    const rows = () => [...bench.engine.journal.tables.entries(12)].length;
+    const rows = () => [...bench.engine.journal.tables.entries(TABLE.DELIVERIES)].length;
     expect(rows()).toBe(1);
     await bench.routes.set({ routes: {}, timeToLiveSecs: 1 });
     expect(rows()).toBe(0);
+  });
+
+  test("of a lane that is gone are forgotten, with what was in hand of it", async () => {
+    await using bench = await benchWith(2);
+    const consumer = open(bench);
+    const endpoint = bench.engine.endpoints.find(INPUT)!;
+    bench.engine.journal.deleteLane(laneOf(bench));
+    endpoint.lanes = [];
+    expect(settle(consumer, 0, "accepted"), "of a lane that is gone").toBe(false);
+    consumer.window.pump();
+    expect(consumer.window.outstanding).toBe(0);
+    consumer.window.close();
+    expect([...bench.engine.journal.tables.entries(TABLE.DELIVERIES)]).toEqual([]);
   });
 });
 
