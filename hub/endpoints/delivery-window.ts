@@ -246,7 +246,7 @@ export class DeliveryWindow<Input extends WindowInput> implements Consumer {
   ): false {
     this.#host.bury(endpoint, window.block, window.at + ENTRY.SIZE, { reason });
     window.passOver(offset);
-    window.save(true);
+    window.save();
     this.#host.settled(window.lane);
     return false;
   }
@@ -330,7 +330,7 @@ export class DeliveryWindow<Input extends WindowInput> implements Consumer {
     window.locate(offset);
     this.#host.bury(input.endpoint, window.block, window.at + ENTRY.SIZE, reason);
     window.settle(offset);
-    window.save(true);
+    window.save();
     this.#host.settled(window.lane);
   }
 
@@ -347,7 +347,7 @@ export class DeliveryWindow<Input extends WindowInput> implements Consumer {
   #save(): void {
     this.#saveTimer = null;
     for (const { windows } of this.#attached) {
-      for (const window of windows) if (window.isChanged) window.save(false);
+      for (const window of windows) if (window.isChanged) window.save();
     }
   }
 

@@ -204,15 +204,15 @@ export class LaneWindow {
     for (let offset = this.#base; offset < this.lane.reader.offset; offset++) {
       if (this.isInFlight(offset)) this.giveBack(offset);
     }
-    this.save(false);
+    this.save();
     this.lane.rewind();
   }
 
   /**
-   * Writes what differs from the row: what is in flight as it would be if the consumer were lost now. `now`:
-   * with the current step; else with the next group that is made for something else.
+   * Writes what differs from the row: what is in flight as it would be if the consumer were lost now. It goes
+   * with the next group that is made for something else: if that is a step of this turn, into the same (J9).
    */
-  save(now: boolean): void {
+  save(): void {
     this.isChanged = false;
     if (this.lane.deleted) return;
     const key = laneRow(this.lane);
@@ -220,8 +220,7 @@ export class LaneWindow {
     const before = this.#tables.get(TABLE.DELIVERIES, key);
     if (before === undefined ? this.slot === NO_SLOT && row.length === EMPTY_BYTES : before.equals(row))
       return;
-    if (now) this.#tables.put(TABLE.DELIVERIES, key, row);
-    else this.#tables.putLazily(TABLE.DELIVERIES, key, row);
+    this.#tables.putLazily(TABLE.DELIVERIES, key, row);
   }
 
   #snapshot(): Uint8Array {
