@@ -6,11 +6,12 @@ import { findCompiler } from "./compile.ts";
 import { faultsOf } from "./load.ts";
 import { aedes } from "./peers/aedes.ts";
 import { mosquitto } from "./peers/mosquitto.ts";
+import { seglog } from "./peers/seglog.ts";
 import { measureRounds } from "./rounds.ts";
 
 // What is compared with must do its work: a comparator that delivers nothing is easily beaten.
 describe.skipIf(findCompiler() === null)("a peer", () => {
-  test.for([mosquitto, aedes])("$name delivers every message of its publishers", async (peer, { skip }) => {
+  test.for([mosquitto, aedes, seglog])("$name delivers every message of its publishers", async (peer, { skip }) => {
     if (peer.unavailable !== null) skip(peer.unavailable);
     const folder = mkdtempSync(join(tmpdir(), "bench-peer-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
