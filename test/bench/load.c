@@ -77,14 +77,10 @@ static void backlog_assume(struct run *run) {
   run->sent = run->acked = (uint64_t)run->limit * run->options.publishers;
 }
 
-static void publishers_open(struct run *run) {
-  const struct options *o = &run->options;
-  const struct identity *publishers = identities_load(o->publisher_identities, o->publishers, "publisher");
-  for (uint32_t i = 0; i < o->publishers; i++) publisher_open(run, i, &publishers[i]);
-}
-
 static void clients_open(struct run *run) {
   const struct options *o = &run->options;
+  uint32_t publishing = o->backlog > 0 ? 0 : o->publishers;
+  const struct identity *publishers = identities_load(o->publisher_identities, publishing, "publisher");
   const struct identity *subscribers = identities_load(o->subscriber_identities, o->subscribers, "subscriber");
   run->publishers = allocate(o->publishers + 1, sizeof *run->publishers);
   run->subscribers = allocate(o->subscribers + 1, sizeof *run->subscribers);
@@ -94,7 +90,7 @@ static void clients_open(struct run *run) {
   if (o->backlog > 0) backlog_assume(run);
   // Subscribers first: what is published before they are there would count as lost.
   for (uint32_t i = 0; i < o->subscribers; i++) subscriber_open(run, i, &subscribers[i]);
-  if (o->backlog == 0) publishers_open(run);
+  for (uint32_t i = 0; i < publishing; i++) publisher_open(run, i, &publishers[i]);
 }
 
 static void clients_close(struct run *run) {

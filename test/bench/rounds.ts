@@ -27,7 +27,7 @@ export interface Plan {
   /** On the disk that is to be measured. Exists; stays the caller's. */
   readonly folder: string;
   /** What every server is run on, where the disk as it is is not what is asked for. */
-  readonly slowDisk?: SlowDisk;
+  readonly slowDisk?: SlowDisk | null;
 }
 
 export interface Sample {

@@ -95,3 +95,49 @@ export const FOOTPRINT_TARGETS = {
   poisonMs: { row: 12, figure: "pause after a poison record", unit: "ms", direction: "at most", must: 5 },
   restartMs: { row: 12, figure: "worker restarted", unit: "ms", direction: "at most", must: 50 },
 } as const satisfies Record<string, Target>;
+
+/** At the block device, of a message of 300 B. */
+export const WEAR_TARGETS = {
+  loneBytes: {
+    row: 5,
+    figure: "disk, lone message",
+    unit: "B",
+    direction: "at most",
+    must: 8192,
+    stretch: 5120,
+  },
+  loadBytes: {
+    row: 5,
+    figure: "disk, at load through a module",
+    unit: "B",
+    direction: "at most",
+    must: 600,
+    stretch: 400,
+  },
+  twoModulesBytes: {
+    row: 5,
+    figure: "disk, at load through two modules",
+    unit: "B",
+    direction: "at most",
+    must: 700,
+    stretch: 450,
+  },
+} as const satisfies Record<string, Target>;
+
+/** Of a paced load, while something else goes on. */
+export const DISTURBANCE_TARGETS = {
+  checkpointMs: {
+    row: 13,
+    figure: "ack p99 during a checkpoint",
+    unit: "ms",
+    direction: "at most",
+    must: 20,
+  },
+  applyMs: {
+    row: 13,
+    figure: "ack p99 while an artifact is verified",
+    unit: "ms",
+    direction: "at most",
+    must: 20,
+  },
+} as const satisfies Record<string, Target>;
