@@ -29,6 +29,8 @@ e2e:
   --slow-disk MS   every flush takes this much longer, for every server, such as 3ms
 wear, disturbance:
   --quick          windows of a second: whether it runs, no figures
+profile:
+  --cpu-prof DIR   leave processor profiles of its threads there, too; they cost time themselves
 backlog:
   --messages N     of 300 B (${MESSAGES_DEFAULT})
 `;
@@ -46,6 +48,7 @@ const OPTIONS = {
   peers: { type: "string" },
   variant: { type: "string", multiple: true, default: [] as string[] },
   "slow-disk": { type: "string" },
+  "cpu-prof": { type: "string" },
   messages: { type: "string", default: String(MESSAGES_DEFAULT) },
 } as const;
 

@@ -15,15 +15,17 @@ import type {
 } from "./gateway-protocol.ts";
 import type { Hub } from "../../hub/index.ts";
 
-async function start({ hub, modules }: GatewayParts, config: GatewayConfig): Promise<GatewayReady> {
+async function start({ hub, modules, threads }: GatewayParts, config: GatewayConfig): Promise<GatewayReady> {
   const { gatewayId, storeDir, store } = config;
   const listeners = [{ protocol: "mqtt", host: "127.0.0.1", port: 0 }] as const;
   const started = await hub.start({ gatewayId, storeDir, store, listeners });
-  for (const identity of config.identities) await hub.addIdentity(identity);
+  // All at once: they share their groups, where one by one each would wait for a flush of its own.
+  await Promise.all(config.identities.map((identity) => hub.addIdentity(identity)));
   for (const name of config.modules) await modules.start(name);
   await hub.setRoutes(config.routes);
   const { recoveryMs, recovered } = started;
-  return { port: started.listeners[0]!.port, pid: process.pid, recoveryMs, recovered };
+  const { port } = started.listeners[0]!;
+  return { port, pid: process.pid, recoveryMs, recovered, threads: [...threads] };
 }
 
 async function answer(work: Promise<object>): Promise<void> {

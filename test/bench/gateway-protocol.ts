@@ -24,6 +24,8 @@ export interface GatewayReady {
   /** What the hub says of opening its store, see `HubStarted`. */
   readonly recoveryMs: number;
   readonly recovered: number;
+  /** Names of threads by their ids: main, the hub, each module that runs. */
+  readonly threads: readonly (readonly [id: number, name: string])[];
 }
 
 export type GatewayRequest =

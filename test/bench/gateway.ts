@@ -59,6 +59,8 @@ export interface Gateway {
   /** What the hub says of opening its store, see `HubStarted`. */
   readonly recoveryMs: number;
   readonly recovered: number;
+  /** Names of threads by their ids: main, the hub, each module that ran at the start. */
+  readonly threads: readonly (readonly [id: number, name: string])[];
   readonly storeDir: string;
   readonly devices: readonly Client[];
   /** Receives all that the last module passes on. */
@@ -85,13 +87,15 @@ export interface GatewayOptions {
   readonly store?: Partial<StoreConfig>;
   /** Added to the environment of its process. */
   readonly env?: NodeJS.ProcessEnv;
+  /** Where each of its threads leaves a processor profile when it ends; none unless said. */
+  readonly profileDir?: string;
 }
 
 /** `folder` holds its store. @throws {BenchError} SP_BENCH_SERVER; what the gateway threw */
 export async function startGateway(folder: string, options: GatewayOptions): Promise<Gateway> {
   const sink = createIdentity(GATEWAY_ID, SINK);
   const identities = Array.from({ length: options.devices }, (_, i) => createIdentity(`dev${i}`));
-  const { chain = [MODULE], inputBytesMax, store, env } = options;
+  const { chain = [MODULE], inputBytesMax, store } = options;
   const config: GatewayConfig = {
     gatewayId: GATEWAY_ID,
     storeDir: join(folder, "store"),
@@ -101,15 +105,17 @@ export async function startGateway(folder: string, options: GatewayOptions): Pro
     routes: routesThrough(chain, inputBytesMax),
     modules: options.modules ?? chain,
   };
-  return launch(config, { devices: identities.map(deviceClient), sink: sinkClient(sink) }, env);
+  return launch(config, { devices: identities.map(deviceClient), sink: sinkClient(sink) }, options);
 }
 
 async function launch(
   config: GatewayConfig,
   clients: Pick<Gateway, "devices" | "sink">,
-  env?: NodeJS.ProcessEnv,
+  options: Pick<GatewayOptions, "env" | "profileDir">,
 ): Promise<Gateway> {
-  const server = await startServer(process.execPath, [gatewayScript], env);
+  const { env, profileDir } = options;
+  const profiling = profileDir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDir}`];
+  const server = await startServer(process.execPath, [...profiling, gatewayScript], env);
   const answered = async <T>(line: GatewayConfig | GatewayRequest, timeoutMs?: number) => {
     server.stdin.write(`${JSON.stringify(line)}\n`);
     return answerOf((await nextJson(server, timeoutMs)) as GatewayAnswer<T>);
@@ -127,7 +133,7 @@ async function launch(
         (await answered<Compacted>({ request: "compact" }, COMPACTION_TIMEOUT_MS)).compaction,
       stop: () => server.stop(),
       // Its identities are in the store by now.
-      again: (modules) => launch({ ...config, identities: [], modules }, clients, env),
+      again: (modules) => launch({ ...config, identities: [], modules }, clients, options),
     };
   } catch (error) {
     await server.stop();

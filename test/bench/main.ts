@@ -117,7 +117,8 @@ const disturbance: Command = async ({ values }, folder) => {
 
 const profile: Command = async ({ values, operands }, folder) => {
   const times = { secs: positive("secs", values.secs), warmup: positive("warmup", values.warmup) };
-  const report = await profileReport({ load: loadOf(operands[0]), ...times, folder }, progress);
+  const profileDir = values["cpu-prof"];
+  const report = await profileReport({ load: loadOf(operands[0]), ...times, profileDir, folder }, progress);
   return { report, text: profileTable(report), faults: report.faults };
 };
 

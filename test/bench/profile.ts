@@ -16,6 +16,8 @@ export interface ProfilePlan {
   readonly load: LoadName;
   readonly warmup: number;
   readonly secs: number;
+  /** Where profiles of functions go, too; none unless said. */
+  readonly profileDir?: string | undefined;
 }
 
 export interface ThreadShare {
@@ -41,15 +43,16 @@ const EDGE_MS = 200;
 const SHARE_MIN = 0.001;
 
 export async function profileReport(
-  { folder, load, ...times }: ProfilePlan,
+  { folder, load, profileDir, ...times }: ProfilePlan,
   progress: (line: string) => void,
 ): Promise<ProfileReport> {
   progress(load);
   const shape: LoadShape = LOADS[load];
   const warmup = Math.max(times.warmup, shape.warmupMin ?? 0);
-  const gateway = await startGateway(folder, { devices: DEVICES });
+  const profiling = profileDir === undefined ? {} : { profileDir };
+  const gateway = await startGateway(folder, { devices: DEVICES, ...profiling });
   try {
-    const names = threadNames(gateway.pid);
+    const names = new Map(gateway.threads);
     const target = {
       port: gateway.port,
       pid: gateway.pid,
@@ -69,7 +72,7 @@ export async function profileReport(
       .filter(({ runningShare }) => runningShare >= SHARE_MIN)
       .toSorted((a, b) => b.runningShare - a.runningShare)
       .map(({ id, ...share }) => ({
-        thread: names.get(id) ?? `thread ${id}`,
+        thread: names.get(id) ?? "another of the process",
         ...share,
         cpuMicrosPerMessage: (share.runningShare * 1e6) / rate,
       }));
@@ -126,18 +129,4 @@ export function sharesBetween(from: ThreadTimes, to: ThreadTimes): readonly Shar
       },
     ];
   });
-}
-
-/**
- * The kernel knows no names of a worker's thread, but ids grow: the process begins with its main thread and the pools,
- * makes the hub's thread, and then the module's.
- */
-function threadNames(pid: number): ReadonlyMap<number, string> {
-  const ids = threadIds(pid);
-  return new Map([
-    [pid, "main"],
-    [ids.at(-2)!, "hub"],
-    [ids.at(-1)!, "module"],
-    ...ids.slice(1, -2).map((id, i) => [id, `pool ${i + 1}`] as const),
-  ]);
 }
