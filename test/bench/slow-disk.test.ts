@@ -23,7 +23,7 @@ async function gateway(folder: string, env: NodeJS.ProcessEnv): Promise<RunningP
 }
 
 const SERVERS = [
-  ["the segment log", seglog.start.bind(seglog)],
+  ["the segment log", (folder: string, env: NodeJS.ProcessEnv) => seglog.start(folder, env)],
   ["the gateway", gateway],
 ] as const;
 
