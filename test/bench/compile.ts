@@ -29,7 +29,7 @@ export function findCompiler(env: NodeJS.ProcessEnv = process.env): string | nul
  * Path of the executable made of `<program>.c` and `load/*.c`.
  * @throws {BenchError} SP_BENCH_COMPILER, SP_BENCH_COMPILE
  */
-export function compiled(program: "load" | "echo"): string {
+export function compiled(program: "load" | "echo" | "seglog"): string {
   const parts = readdirSync(join(sourceDir, "load")).map((name) => join(sourceDir, "load", name));
   const source = join(sourceDir, `${program}.c`);
   const binary = join(buildDir, program);

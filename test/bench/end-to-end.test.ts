@@ -30,6 +30,7 @@ const intact: LoadResult = {
   serverCpuMicrosPerMessage: 3,
   generatorCpuMicrosPerMessage: 1,
   diskBytesPerMessage: 350,
+  measuredFromMicros: 1,
 };
 
 const sample = (peer: string, load: LoadName, round: number, result: Partial<LoadResult>): Sample => ({

@@ -1,4 +1,5 @@
 /** What the gateway under measurement is made of: the real hub thread, and real sandboxes. */
+import { readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { MessageChannel } from "node:worker_threads";
 import {
@@ -18,17 +19,35 @@ export interface GatewayParts {
   /** In a thread of its own, not started. */
   readonly hub: Hub;
   readonly modules: ModuleRunner;
+  /** Names of the threads that are known, by the kernel's id, which is all it knows of them. */
+  readonly threads: Map<number, string>;
 }
+
+/** The thread that has come since: ids grow, and a worker's own comes before those of its helpers. */
+class ThreadWatch {
+  readonly #before = new Set(threadIds());
+
+  get first(): number | undefined {
+    return threadIds().find((id) => !this.#before.has(id));
+  }
+}
+
+const threadIds = (): readonly number[] =>
+  readdirSync("/proc/self/task")
+    .map(Number)
+    .sort((a, b) => a - b);
 
 /** Runs instances of one artifact, each in a sandbox worker of its own. */
 export class ModuleRunner {
   readonly #hub: Hub;
   readonly #admitted: Admitted;
   readonly #running = new Map<string, Sandbox>();
+  readonly #threads: Map<number, string>;
 
-  constructor(hub: Hub, admitted: Admitted) {
+  constructor(hub: Hub, admitted: Admitted, threads: Map<number, string>) {
     this.#hub = hub;
     this.#admitted = admitted;
+    this.#threads = threads;
   }
 
   /** Resolves when the hub may hand over records. */
@@ -56,11 +75,13 @@ export class ModuleRunner {
       ...opened,
       watch: new SharedArrayBuffer(4 * WATCH.WORDS),
     };
+    const watch = new ThreadWatch();
     const sandbox = await startSandbox(spec, port2, {
       onLog: () => undefined,
       onFault: ({ message }) => process.stderr.write(`${name}: ${message}\n`),
       onExit: () => undefined,
     });
+    if (watch.first !== undefined) this.#threads.set(watch.first, `module ${name}`);
     this.#running.set(name, sandbox);
     await this.#hub.moduleReady(name);
     const kvBytes = opened.kv.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
@@ -83,6 +104,9 @@ export class ModuleRunner {
 export async function createParts(wasmFile: string): Promise<GatewayParts> {
   const wasm = await readFile(wasmFile);
   const admitted = admitModule(wasm, { grants: DEFAULT_GRANTS, memoryBytesMax: MEMORY_BYTES_MAX });
+  const threads = new Map([[process.pid, "main"]]);
+  const watch = new ThreadWatch();
   const hub = createHubThread();
-  return { hub, modules: new ModuleRunner(hub, admitted) };
+  if (watch.first !== undefined) threads.set(watch.first, "hub");
+  return { hub, modules: new ModuleRunner(hub, admitted, threads), threads };
 }

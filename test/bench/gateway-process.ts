@@ -5,16 +5,27 @@
 import { createInterface } from "node:readline";
 import { toErrorRecord } from "../../abi/index.ts";
 import { createParts, type GatewayParts } from "./gateway-parts.ts";
-import type { GatewayAnswer, GatewayConfig, GatewayReady, GatewayRequest } from "./gateway-protocol.ts";
+import type {
+  Compacted,
+  Compaction,
+  GatewayAnswer,
+  GatewayConfig,
+  GatewayReady,
+  GatewayRequest,
+} from "./gateway-protocol.ts";
+import type { Hub } from "../../hub/index.ts";
 
-async function start({ hub, modules }: GatewayParts, config: GatewayConfig): Promise<GatewayReady> {
+async function start({ hub, modules, threads }: GatewayParts, config: GatewayConfig): Promise<GatewayReady> {
   const { gatewayId, storeDir, store } = config;
   const listeners = [{ protocol: "mqtt", host: "127.0.0.1", port: 0 }] as const;
   const started = await hub.start({ gatewayId, storeDir, store, listeners });
-  for (const identity of config.identities) await hub.addIdentity(identity);
+  // All at once: they share their groups, where one by one each would wait for a flush of its own.
+  await Promise.all(config.identities.map((identity) => hub.addIdentity(identity)));
   for (const name of config.modules) await modules.start(name);
   await hub.setRoutes(config.routes);
-  return { port: started.listeners[0]!.port, pid: process.pid };
+  const { recoveryMs, recovered } = started;
+  const { port } = started.listeners[0]!;
+  return { port, pid: process.pid, recoveryMs, recovered, threads: [...threads] };
 }
 
 async function answer(work: Promise<object>): Promise<void> {
@@ -25,8 +36,22 @@ async function answer(work: Promise<object>): Promise<void> {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
-function serve({ modules }: GatewayParts, { request, name }: GatewayRequest): Promise<object> {
-  return request === "start module" ? modules.start(name) : modules.restart(name);
+function serve({ hub, modules }: GatewayParts, request: GatewayRequest): Promise<object> {
+  switch (request.request) {
+    case "start module":
+      return modules.start(request.name);
+    case "restart module":
+      return modules.restart(request.name);
+    case "status":
+      return hub.status();
+    case "compact":
+      return compact(hub);
+  }
+}
+
+async function compact(hub: Hub): Promise<Compacted> {
+  const { compact: run } = hub as Hub & { readonly compact?: () => Promise<Compaction> };
+  return { compaction: run === undefined ? null : await run.call(hub) };
 }
 
 let parts: GatewayParts | undefined;

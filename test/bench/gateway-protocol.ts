@@ -21,18 +21,38 @@ export interface GatewayConfig {
 export interface GatewayReady {
   readonly port: number;
   readonly pid: number;
+  /** What the hub says of opening its store, see `HubStarted`. */
+  readonly recoveryMs: number;
+  readonly recovered: number;
+  /** Names of threads by their ids: main, the hub, each module that runs. */
+  readonly threads: readonly (readonly [id: number, name: string])[];
 }
 
 export type GatewayRequest =
   | { readonly request: "start module"; readonly name: string }
   /** Ends the module's worker and starts another; answers when records flow again. */
-  | { readonly request: "restart module"; readonly name: string };
+  | { readonly request: "restart module"; readonly name: string }
+  /** Answers with the hub's status. */
+  | { readonly request: "status" }
+  /** Gives the room of what was consumed back to the disk. Answers with a `Compacted`. */
+  | { readonly request: "compact" };
 
 export interface ModuleStarted {
   /** Linear memory plus key-value image: what the module asked for, beside what running it costs. */
   readonly ownBytes: number;
   /** From asking for it until records may flow. */
   readonly startMs: number;
+}
+
+/** null = this version's store cannot. */
+export interface Compacted {
+  readonly compaction: Compaction | null;
+}
+
+export interface Compaction {
+  readonly beforeBytes: number;
+  readonly afterBytes: number;
+  readonly tookMs: number;
 }
 
 export type GatewayAnswer<T> = { readonly ok: T } | { readonly error: ErrorRecord };

@@ -60,8 +60,9 @@ static void loop_step(struct loop *loop) {
 
 // Nothing measured after a lost connection means anything: it ends a phase.
 static void loop_until(struct loop *loop, double seconds) {
+  const struct run *run = loop->run;
   uint64_t end = clock_now() + (uint64_t)(seconds * NANOS_PER_SECOND);
-  while (clock_now() < end && loop->run->disconnected == 0) loop_step(loop);
+  while (clock_now() < end && run->disconnected == 0 && !run_is_complete(run)) loop_step(loop);
 }
 
 static void drain(struct loop *loop, double seconds) {
@@ -69,18 +70,27 @@ static void drain(struct loop *loop, double seconds) {
   while (!run_is_drained(loop->run) && clock_now() < end && loop->run->disconnected == 0) loop_step(loop);
 }
 
+// What an earlier run has sent counts as sent, and what arrives of it is not stale.
+static void backlog_assume(struct run *run) {
+  run->started_at = 0;
+  for (uint32_t i = 0; i < run->options.publishers; i++) run->publishers[i].sent = run->limit;
+  run->sent = run->acked = (uint64_t)run->limit * run->options.publishers;
+}
+
 static void clients_open(struct run *run) {
   const struct options *o = &run->options;
-  const struct identity *publishers = identities_load(o->publisher_identities, o->publishers, "publisher");
+  uint32_t publishing = o->backlog > 0 ? 0 : o->publishers;
+  const struct identity *publishers = identities_load(o->publisher_identities, publishing, "publisher");
   const struct identity *subscribers = identities_load(o->subscriber_identities, o->subscribers, "subscriber");
   run->publishers = allocate(o->publishers + 1, sizeof *run->publishers);
   run->subscribers = allocate(o->subscribers + 1, sizeof *run->subscribers);
   run->payload_text = allocate(o->size, 1);
   payload_fill(run->payload_text, o->size);
   run->payload_text += PAYLOAD_HEAD_BYTES;
+  if (o->backlog > 0) backlog_assume(run);
   // Subscribers first: what is published before they are there would count as lost.
   for (uint32_t i = 0; i < o->subscribers; i++) subscriber_open(run, i, &subscribers[i]);
-  for (uint32_t i = 0; i < o->publishers; i++) publisher_open(run, i, &publishers[i]);
+  for (uint32_t i = 0; i < publishing; i++) publisher_open(run, i, &publishers[i]);
 }
 
 static void clients_close(struct run *run) {
@@ -91,6 +101,8 @@ static void clients_close(struct run *run) {
 int main(int count, char **words) {
   static struct run run;
   run.options = options_parse(count, words);
+  uint32_t bound = run.options.messages + run.options.backlog;
+  run.limit = bound > 0 ? bound / run.options.publishers : UINT32_MAX;
   run.epoll = epoll_create1(EPOLL_CLOEXEC);
   run.started_at = clock_now();
   run.measured_from = UINT64_MAX;
@@ -102,7 +114,7 @@ int main(int count, char **words) {
   loop_until(&loop, run.options.warmup);
 
   struct snapshot from = snapshot_take(&run);
-  run.measured_from = from.at;
+  run.measured_from = run.timeline.from = from.at;
   loop_until(&loop, run.options.secs);
   struct snapshot to = snapshot_take(&run);
 

@@ -71,6 +71,25 @@ describe.skipIf(findCompiler() === null)("the load generator", () => {
     expect(result.endToEndMicros.count).toBe(result.ackMicros.count);
   });
 
+  test("ends when as many messages as it was told have come through", async () => {
+    const result = await runLoad(
+      await echo(),
+      { publishers: 4, window: 10, messages: 2000 },
+      { warmup: 0, secs: 20 },
+    );
+    expect(faultsOf(result)).toEqual([]);
+    expect(result).toMatchObject({ sent: 2000, acked: 2000, received: 2000 });
+    expect(result.seconds).toBeLessThan(10);
+  });
+
+  test("reports each whole second by itself when it is asked to", async () => {
+    const shape = { publishers: 1, window: 10, rate: 1000, timeline: true };
+    const { ackP99BySecond, ackMicros } = await runLoad(await echo(), shape, { warmup: 0, secs: 1.2 });
+    expect(ackP99BySecond).toHaveLength(1);
+    expect(ackP99BySecond![0]).toBeGreaterThan(0);
+    expect(ackP99BySecond![0]).toBeLessThanOrEqual(ackMicros.max);
+  });
+
   test("knows the processor time of the server it loads", async () => {
     const target = await echo();
     const result = await runLoad(target, PIPELINED, BRIEF);

@@ -13,6 +13,14 @@ export interface LoadShape {
   readonly window: number;
   /** Messages per second of all publishers together; absent = as fast as the windows allow. */
   readonly rate?: number;
+  /** Who gets every message; 1 unless said otherwise. */
+  readonly subscribers?: number;
+  /** Sent by all publishers together, each as many; the run ends when they are acknowledged and delivered. */
+  readonly messages?: number;
+  /** Nobody publishes: the subscriber gets what as many `messages` of an earlier run, by as many publishers, left. */
+  readonly backlog?: number;
+  /** Whether `ackP99BySecond` is reported. */
+  readonly timeline?: boolean;
   /** Seconds under load before anything counts, when the run says fewer. */
   readonly warmupMin?: number;
 }
@@ -62,6 +70,10 @@ export interface LoadResult {
   readonly serverCpuMicrosPerMessage: number;
   readonly generatorCpuMicrosPerMessage: number;
   readonly diskBytesPerMessage: number;
+  /** When the measured time began, in the clock of `process.hrtime`. */
+  readonly measuredFromMicros: number;
+  /** Of the acknowledgements that came in each measured second; 0 = none came. */
+  readonly ackP99BySecond?: readonly number[];
 }
 
 const EXIT_INTACT = 0;
@@ -112,6 +124,10 @@ function loadArguments(target: LoadTarget, shape: LoadShape, times: LoadTimes): 
     "--publishers": shape.publishers,
     "--window": shape.window,
     "--rate": shape.rate,
+    "--subscribers": shape.subscribers,
+    "--messages": shape.messages,
+    "--backlog": shape.backlog,
+    "--timeline": shape.timeline === true ? 1 : undefined,
     "--size": PAYLOAD_BYTES,
     "--warmup": times.warmup,
     "--secs": times.secs,

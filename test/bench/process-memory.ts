@@ -11,12 +11,18 @@ export interface Memory {
 
 const KILOBYTE = 1024;
 
-export function memoryOf(pid: number): Memory {
+function statusBytes(pid: number, name: "VmRSS" | "RssAnon"): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  const kilobytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1]);
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1]) * KILOBYTE;
+}
+
+/** Cheap enough to ask for while something is measured. */
+export const anonymousBytesOf = (pid: number): number => statusBytes(pid, "RssAnon");
+
+export function memoryOf(pid: number): Memory {
   return {
-    rssBytes: kilobytes("VmRSS") * KILOBYTE,
-    anonymousBytes: kilobytes("RssAnon") * KILOBYTE,
+    rssBytes: statusBytes(pid, "VmRSS"),
+    anonymousBytes: statusBytes(pid, "RssAnon"),
     linearBytes: touchedLinearBytes(readFileSync(`/proc/${pid}/smaps`, "utf8")),
   };
 }

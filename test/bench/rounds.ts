@@ -13,6 +13,7 @@ import { diskStatistics, flushMicros } from "./disk.ts";
 import { LOADS, type LoadName } from "./loads.ts";
 import { runLoad, type LoadResult, type LoadShape, type LoadTimes } from "./load.ts";
 import type { Peer, RunningPeer } from "./peer.ts";
+import type { SlowDisk } from "./slow-disk.ts";
 import { median } from "./statistics.ts";
 
 /** For what the last load left behind: a server may still be writing. */
@@ -25,6 +26,8 @@ export interface Plan {
   readonly times: LoadTimes;
   /** On the disk that is to be measured. Exists; stays the caller's. */
   readonly folder: string;
+  /** What every server is run on, where the disk as it is is not what is asked for. */
+  readonly slowDisk?: SlowDisk | null;
 }
 
 export interface Sample {
@@ -59,7 +62,7 @@ export async function measureRounds(
   };
   try {
     for (const peer of peers) {
-      const server = await startIn(peer, plan.folder).catch(failed(peer.name));
+      const server = await startIn(peer, plan).catch(failed(peer.name));
       if (server !== undefined) running.set(peer.name, server);
     }
     for (let round = 1; round <= plan.rounds; round++) {
@@ -78,13 +81,15 @@ export async function measureRounds(
   } finally {
     for (const server of running.values()) await server.stop();
   }
-  return { samples, failures, flushMicros: median(flushes) };
+  // The bench itself is on the disk as it is.
+  const delayMicros = (plan.slowDisk?.delayMs ?? 0) * 1000;
+  return { samples, failures, flushMicros: median(flushes) + delayMicros };
 }
 
-function startIn(peer: Peer, parent: string): Promise<RunningPeer> {
+function startIn(peer: Peer, { folder: parent, slowDisk }: Plan): Promise<RunningPeer> {
   const folder = join(parent, peer.name);
   mkdirSync(folder, { recursive: true });
-  return peer.start(folder);
+  return peer.start(folder, slowDisk?.env);
 }
 
 function measureOne({ target }: RunningPeer, load: LoadName, plan: Plan): Promise<LoadResult> {

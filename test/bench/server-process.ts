@@ -19,9 +19,16 @@ export interface ServerProcess {
   stop(): Promise<void>;
 }
 
-/** @throws {BenchError} SP_BENCH_SERVER when the command cannot be started */
-export async function startServer(command: string, args: readonly string[]): Promise<ServerProcess> {
-  const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
+/**
+ * @param env is added to the bench's own environment
+ * @throws {BenchError} SP_BENCH_SERVER when the command cannot be started
+ */
+export async function startServer(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<ServerProcess> {
+  const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"], env: { ...process.env, ...env } });
   try {
     await once(child, "spawn");
   } catch (cause) {

@@ -8,7 +8,7 @@ export interface Target {
   /** Of the table of figures in docs/performance.md. */
   readonly row: number;
   readonly figure: string;
-  readonly unit: "x" | "µs" | "ms" | "MB";
+  readonly unit: "x" | "µs" | "ms" | "MB" | "B";
   readonly direction: "at least" | "at most";
   readonly must: number;
   readonly stretch?: number;
@@ -30,12 +30,13 @@ export function judge(target: Target, value: number | null): Verdict {
   return { ...target, value, verdict: reaches(target.must) ? "reached" : "missed" };
 }
 
-/** What the gateway is compared with: two other brokers, and itself without a store. */
-export const YARDSTICKS = ["mosquitto", "aedes", "nostore"] as const;
+/** What the gateway is compared with: two other brokers, itself without a store, and the least that is durable. */
+export const YARDSTICKS = ["mosquitto", "aedes", "nostore", "seglog"] as const;
 export type Yardstick = (typeof YARDSTICKS)[number];
 
+/** No figure to reach against `seglog`: it is a limit, and says how far away that is. */
 const RATIOS: Record<
-  Yardstick,
+  Exclude<Yardstick, "seglog">,
   { row: number; bounds: Record<ClosedLoad, [must: number, stretch: number]> }
 > = {
   mosquitto: { row: 1, bounds: { "1x100": [1.2, 1.6], "20x100": [4, 6], "200x1": [0.75, 1] } },
@@ -44,6 +45,7 @@ const RATIOS: Record<
 };
 
 export function ratioTargets(yardstick: Yardstick): readonly (Target & { readonly load: ClosedLoad })[] {
+  if (yardstick === "seglog") return [];
   const { row, bounds } = RATIOS[yardstick];
   return CLOSED_LOADS.map((load) => {
     const [must, stretch] = bounds[load];
@@ -92,4 +94,50 @@ export const FOOTPRINT_TARGETS = {
   firstMessageMs: { row: 12, figure: "start to first message", unit: "ms", direction: "at most", must: 1000 },
   poisonMs: { row: 12, figure: "pause after a poison record", unit: "ms", direction: "at most", must: 5 },
   restartMs: { row: 12, figure: "worker restarted", unit: "ms", direction: "at most", must: 50 },
+} as const satisfies Record<string, Target>;
+
+/** At the block device, of a message of 300 B. */
+export const WEAR_TARGETS = {
+  loneBytes: {
+    row: 5,
+    figure: "disk, lone message",
+    unit: "B",
+    direction: "at most",
+    must: 8192,
+    stretch: 5120,
+  },
+  loadBytes: {
+    row: 5,
+    figure: "disk, at load through a module",
+    unit: "B",
+    direction: "at most",
+    must: 600,
+    stretch: 400,
+  },
+  twoModulesBytes: {
+    row: 5,
+    figure: "disk, at load through two modules",
+    unit: "B",
+    direction: "at most",
+    must: 700,
+    stretch: 450,
+  },
+} as const satisfies Record<string, Target>;
+
+/** Of a paced load, while something else goes on. */
+export const DISTURBANCE_TARGETS = {
+  checkpointMs: {
+    row: 13,
+    figure: "ack p99 during a checkpoint",
+    unit: "ms",
+    direction: "at most",
+    must: 20,
+  },
+  applyMs: {
+    row: 13,
+    figure: "ack p99 while an artifact is verified",
+    unit: "ms",
+    direction: "at most",
+    must: 20,
+  },
 } as const satisfies Record<string, Target>;

@@ -18,7 +18,8 @@ import { createKeyPair, readPrivateKey, signArtifact } from "../../toolchain/ind
 import { BenchError } from "./bench-error.ts";
 import { projectDir } from "./compile.ts";
 import { buildCounter } from "./counter-module.ts";
-import { loginOf } from "./credentials.ts";
+import type { Identity } from "../../hub/face.ts";
+import { loginOf, type Client } from "./credentials.ts";
 import { GATEWAY_ID, MODULE, PAYLOAD_BYTES_MIN } from "./gateway.ts";
 import { nextJson, startServer, type ServerProcess } from "./server-process.ts";
 
@@ -42,10 +43,13 @@ export class WholeGateway implements AsyncDisposable {
     this.#client = createManagementClient(dir);
   }
 
-  /** Makes its folder in `parent`, and a signed artifact that it trusts; starts nothing. */
-  static async init(parent: string): Promise<WholeGateway> {
+  /**
+   * Makes its folder in `parent`, and a signed artifact that it trusts; starts nothing.
+   * @param artifactBytes see `buildCounter`
+   */
+  static async init(parent: string, artifactBytes = 0): Promise<WholeGateway> {
     const folder = mkdtempSync(join(parent, "whole-"));
-    const artifact = await buildCounter(folder);
+    const artifact = await buildCounter(folder, artifactBytes);
     const keys = await createKeyPair(join(folder, "release.key"));
     await signArtifact(artifact, await readPrivateKey(keys.privateKeyFile));
     const dir = join(folder, "gateway");
@@ -57,6 +61,11 @@ export class WholeGateway implements AsyncDisposable {
   get pid(): number {
     if (this.#server === null) throw new Error("the gateway is not running");
     return this.#server.pid;
+  }
+
+  /** Of its plain listener. */
+  get port(): number {
+    return this.#port;
   }
 
   /** Resolves when devices can connect. @throws {BenchError} SP_BENCH_SERVER */
@@ -78,6 +87,18 @@ export class WholeGateway implements AsyncDisposable {
     if (status.code !== 200) throw new BenchError("SP_BENCH_GATEWAY", `deployment: ${status.description}`);
   }
 
+  /** `device0`, `device1`... */
+  async addDevices(count: number): Promise<readonly Client[]> {
+    const clients: Client[] = [];
+    for (let i = 0; i < count; i++) {
+      const deviceId = `device${i}`;
+      const created = await this.#client.addDevice({ deviceId });
+      const topic = `devices/${deviceId}/messages/events/`;
+      clients.push({ ...loginOf(identityOf(deviceId, created), GATEWAY_ID, Date.now()), topic });
+    }
+    return clients;
+  }
+
   /** Stops it, and times from the spawn until a device's message has come through the module, ms. */
   async restartToFirstMessage(): Promise<number> {
     this.#device ??= await this.#client.addDevice({ deviceId: DEVICE });
@@ -95,8 +116,8 @@ export class WholeGateway implements AsyncDisposable {
     return elapsed;
   }
 
-  #connect({ primaryKey, secondaryKey }: DeviceCreated): Promise<mqtt.MqttClient> {
-    const identity = { deviceId: DEVICE, primaryKey, secondaryKey, enabled: true };
+  #connect(device: DeviceCreated): Promise<mqtt.MqttClient> {
+    const identity = identityOf(DEVICE, device);
     const { clientId, username, password } = loginOf(identity, GATEWAY_ID, Date.now());
     const options = { clientId, username, password, reconnectPeriod: 0 };
     return mqtt.connectAsync(`mqtt://127.0.0.1:${this.#port}`, options, false);
@@ -106,6 +127,13 @@ export class WholeGateway implements AsyncDisposable {
     await this.stop();
   }
 }
+
+const identityOf = (deviceId: string, { primaryKey, secondaryKey }: DeviceCreated): Identity => ({
+  deviceId,
+  primaryKey,
+  secondaryKey,
+  enabled: true,
+});
 
 function deploymentOf(artifact: string, copies: number): object {
   const settings = { image: `file:${artifact}` };

@@ -17,7 +17,7 @@ static bool bound_reached(const struct run *run) {
 }
 
 static bool window_open(const struct run *run, const struct publisher *publisher) {
-  return publisher->connection.open && publisher->in_flight < run->options.window &&
+  return publisher->connection.open && publisher->sent < run->limit && publisher->in_flight < run->options.window &&
          publisher->sent_at[publisher->next_slot] == 0;
 }
 
@@ -91,6 +91,7 @@ static void take_ack(struct run *run, struct publisher *publisher, uint16_t pack
   }
   uint64_t sent_at = publisher->sent_at[slot];
   if (sent_at >= run->measured_from) histogram_add(&run->ack, now - sent_at);
+  if (run->options.timeline > 0 && now >= run->measured_from) timeline_add(&run->timeline, now, now - sent_at);
   publisher->sent_at[slot] = 0;
   publisher->in_flight--;
   run->acked++;
@@ -236,4 +237,8 @@ void client_leave(struct connection *connection) {
 
 bool run_is_drained(const struct run *run) {
   return run->acked == run->sent && run->received == run->sent * run->options.subscribers;
+}
+
+bool run_is_complete(const struct run *run) {
+  return run->limit < UINT32_MAX && run->sent == (uint64_t)run->limit * run->options.publishers && run_is_drained(run);
 }

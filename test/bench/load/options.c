@@ -12,6 +12,7 @@
 #define WINDOW_MAX 32767 // there are 65535 packet ids, and the table of those in flight is twice the window
 #define IN_FLIGHT_MAX 1000000000
 #define RATE_MAX 1000000
+#define MESSAGES_MAX 1000000000
 #define PID_MAX 4194304
 #define SECONDS_MAX 3600
 
@@ -64,6 +65,9 @@ struct options options_parse(int count, char **words) {
     {"in-flight", "messages sent and not yet received, all together; 0: any (4000)", .count = &o.in_flight, .max = IN_FLIGHT_MAX},
     {"size", "payload bytes (300)", .count = &o.size, .min = PAYLOAD_HEAD_BYTES, .max = SIZE_BYTES_MAX},
     {"rate", "messages per second, all together; 0: as fast as the windows allow (0)", .count = &o.rate, .max = RATE_MAX},
+    {"messages", "sent by all together, each as many, and then the run ends; 0: any (0)", .count = &o.messages, .max = MESSAGES_MAX},
+    {"backlog", "no publisher connects: subscribers get what --messages of an earlier run left (0)", .count = &o.backlog, .max = MESSAGES_MAX},
+    {"timeline", "1: report the acknowledgements' p99 of each measured second (0)", .count = &o.timeline, .max = 1},
     {"warmup", "seconds under load before anything counts (1)", .seconds = &o.warmup, .max = SECONDS_MAX},
     {"secs", "seconds measured (3)", .seconds = &o.secs, .max = SECONDS_MAX},
     {"drain", "seconds to wait for what is in flight at the end (10)", .seconds = &o.drain, .max = SECONDS_MAX},
@@ -79,6 +83,7 @@ struct options options_parse(int count, char **words) {
     if (i + 1 == count) fail(EXIT_USAGE, "--%s: its value is missing", table[row].name);
     set(&table[row], words[i + 1]);
   }
+  if (o.messages > 0 && o.backlog > 0) fail(EXIT_USAGE, "--messages and --backlog: one of them");
   if (o.port == 0) fail(EXIT_USAGE, "--port is missing");
   return o;
 }

@@ -17,6 +17,9 @@ struct options {
   uint32_t in_flight;
   uint32_t size;
   uint32_t rate;
+  uint32_t messages;
+  uint32_t backlog;
+  uint32_t timeline;
   uint32_t pid;
   double warmup;
   double secs;

@@ -51,6 +51,15 @@ static void print_count(const char *name, uint64_t count) {
   printf(",\"%s\":%llu", name, (unsigned long long)count);
 }
 
+// As µs, of the whole seconds of the measured time.
+static void print_timeline(const struct timeline *timeline, double seconds) {
+  printf(",\"ackP99BySecond\":[");
+  for (uint32_t i = 0; i < timeline->seconds && i + 1 <= seconds; i++) {
+    printf("%s%.1f", i > 0 ? "," : "", (double)timeline->p99[i] / NANOS_PER_MICRO);
+  }
+  printf("]");
+}
+
 static double per_message(double amount, double messages) { return messages > 0 ? amount / messages : 0; }
 
 bool report_print(const struct run *run, const struct snapshot *from, const struct snapshot *to) {
@@ -82,6 +91,9 @@ bool report_print(const struct run *run, const struct snapshot *from, const stru
   printf(",\"ackedPerSecond\":%.1f,\"receivedPerSecond\":%.1f", acked / seconds, received / seconds);
   print_histogram("ackMicros", &run->ack);
   print_histogram("endToEndMicros", &run->end_to_end);
+  // In the clock of `process.hrtime`, to the µs: a double holds no more.
+  printf(",\"measuredFromMicros\":%llu", (unsigned long long)(from->at / 1000));
+  if (o->timeline > 0) print_timeline(&run->timeline, seconds);
   printf(",\"serverCpuMicrosPerMessage\":%.3f,\"generatorCpuMicrosPerMessage\":%.3f,\"diskBytesPerMessage\":%.1f}\n",
          per_message(server_cpu / NANOS_PER_MICRO, messages), per_message(generator_cpu / NANOS_PER_MICRO, messages),
          per_message((double)(to->disk - from->disk), messages));

@@ -10,6 +10,7 @@
 #include "options.h"
 #include "packet.h"
 #include "sequence.h"
+#include "timeline.h"
 
 struct publisher {
   struct connection connection; // first: the epoll loop knows connections only
@@ -35,6 +36,7 @@ struct run {
   struct subscriber *subscribers;
   uint8_t *payload_text; // what every payload must hold behind its head
 
+  uint32_t limit; // messages of each publisher
   bool sending;
   uint64_t started_at;
   uint64_t measured_from; // latencies count for messages sent from here on
@@ -51,6 +53,7 @@ struct run {
   uint64_t disconnected;
   struct histogram ack;
   struct histogram end_to_end;
+  struct timeline timeline;
 };
 
 // Clients: what they do with their connections (clients.c).
@@ -64,7 +67,9 @@ void publisher_send_paced(struct run *run);
 void client_ready(struct run *run, struct connection *connection);
 void client_leave(struct connection *connection);
 
-// What is still expected to arrive.
+// Nothing is expected to arrive any more.
 bool run_is_drained(const struct run *run);
+// All that a bounded run may send is sent, and has arrived.
+bool run_is_complete(const struct run *run);
 
 #endif

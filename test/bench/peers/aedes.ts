@@ -13,14 +13,14 @@ export const aedes: Peer = {
   name: "aedes",
   unavailable: null,
 
-  async start(folder) {
+  async start(folder, env) {
     const devices = Array.from({ length: DEVICES }, (_, i) => ({
       ...anonymous,
       clientId: `dev${i}`,
       topic: `in/${i}`,
     }));
     const sink = { ...anonymous, clientId: "sink", topic: "out" };
-    const server = await startServer(process.execPath, [script]);
+    const server = await startServer(process.execPath, [script], env);
     const { port } = (await nextJson(server)) as { readonly port: number };
     const target = {
       port,

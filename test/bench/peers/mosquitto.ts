@@ -36,11 +36,11 @@ export const mosquitto: Peer = {
   name: "mosquitto",
   unavailable: path === undefined ? "mosquitto is not installed" : null,
 
-  async start(folder) {
+  async start(folder, env) {
     const port = await freePort();
     const file = join(folder, "mosquitto.conf");
     writeFileSync(file, configuration(port, folder));
-    const server = await startServer(path!, ["-c", file]);
+    const server = await startServer(path!, ["-c", file], env);
     await portOpen(port);
     return { target: { port, pid: server.pid }, stop: () => server.stop() };
   },

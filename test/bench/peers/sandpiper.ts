@@ -14,8 +14,8 @@ export const sandpiper = (name: string, store: Partial<StoreConfig> = {}): Peer 
   name,
   unavailable: existsSync(gatewayScript) ? null : `${gatewayScript} is not built`,
 
-  async start(folder) {
-    const gateway = await startGateway(folder, { devices: DEVICES, store });
+  async start(folder, env = {}) {
+    const gateway = await startGateway(folder, { devices: DEVICES, store, env });
     const target = {
       port: gateway.port,
       pid: gateway.pid,

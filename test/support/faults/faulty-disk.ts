@@ -28,11 +28,14 @@ export class FaultyDisk implements Disposable {
   readonly #dir: string;
   readonly #control: number;
 
-  /** @param pathPart files whose path contains this are on the faulty disk */
-  constructor(pathPart: string) {
+  /**
+   * @param pathPart files whose path contains this are on the faulty disk
+   * @param source where faulty-disk.c lies, for who runs from dist/
+   */
+  constructor(pathPart: string, source: string = SOURCE) {
     this.#dir = mkdtempSync(join(tmpdir(), "sandpiper-disk-"));
     const library = join(this.#dir, "faulty-disk.so");
-    compile(library);
+    compile(library, source);
     const control = join(this.#dir, "control");
     this.#control = openSync(control, "w+", 0o600);
     writeSync(this.#control, Buffer.alloc(CONTROL_BYTES));
@@ -77,8 +80,8 @@ const word = (kind: Flush, index: number): number => 1 + (kind === "data" ? 0 : 
 
 const SOURCE = fileURLToPath(new URL("./faulty-disk.c", import.meta.url));
 
-function compile(library: string): void {
-  const { status, stderr } = spawnSync("cc", ["-shared", "-fPIC", "-O1", "-o", library, SOURCE, "-ldl"]);
+function compile(library: string, source: string): void {
+  const { status, stderr } = spawnSync("cc", ["-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"]);
   if (status !== 0) throw new Error(`cc failed: ${String(stderr)}`);
 }
 
