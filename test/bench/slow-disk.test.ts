@@ -16,10 +16,11 @@ const PATIENCE = { timeout: 60_000 };
 
 /** With one device, where the peer of the comparisons has two hundred to register on the slow disk. */
 async function gateway(folder: string, env: NodeJS.ProcessEnv): Promise<RunningPeer> {
-  const { port, pid, devices, sink, stop } = await startGateway(folder, { devices: 1, env });
+  const started = await startGateway(folder, { devices: 1, env });
+  const { port, pid, devices, sink } = started;
   const publisherIdentities = writeClients(join(folder, "publishers"), devices);
   const subscriberIdentities = writeClients(join(folder, "subscribers"), [sink]);
-  return { target: { port, pid, publisherIdentities, subscriberIdentities }, stop };
+  return { target: { port, pid, publisherIdentities, subscriberIdentities }, stop: () => started.stop() };
 }
 
 const SERVERS = [
