@@ -328,7 +328,7 @@ async function finish(world: World): Promise<void> {
   }
   await world.settleDown();
   world.observe();
-  expect([...ENDPOINTS.flatMap((name) => world.bench.waiting(name))]).toEqual([]);
+  expect(ENDPOINTS.flatMap((name) => world.bench.waiting(name))).toEqual([]);
   for (const { body, fate, isAcknowledged } of world.messages.values()) {
     if (isAcknowledged) expect([body, fate]).not.toEqual([body, "open"]);
   }
