@@ -15,63 +15,75 @@ const missing = faultyDiskMissing();
 if (missing !== null) console.warn(`skipped: ${missing}`);
 
 describe.skipIf(missing !== null)("a disk that takes its time", () => {
-  const dir = mkdtempSync(join(tmpdir(), "sandpiper-flush-"));
-  let disk: FaultyDisk;
-  let child: HubChild;
+  const folders: string[] = [];
+  const disks = new Map<string, FaultyDisk>();
+  const children = new Map<string, HubChild>();
   const device = { deviceId: "d", ...newKeys(), enabled: true };
   beforeAll(async () => {
-    disk = new FaultyDisk("journal.mdb");
-    child = await HubChild.start({ storeDir: dir, env: disk.env });
-    await child.hub.setRoutes({
-      routes: { all: { route: "FROM /messages/* INTO $upstream" } },
-      timeToLiveSecs: 7200,
-    });
-    await child.hub.addIdentity(device);
+    for (const [backend, file] of [
+      ["redo", "redo.log"],
+      ["lmdb", "journal.mdb"],
+    ] as const) {
+      const storeDir = mkdtempSync(join(tmpdir(), "sandpiper-flush-"));
+      folders.push(storeDir);
+      const disk = new FaultyDisk(file);
+      disks.set(backend, disk);
+      const child = await HubChild.start({ storeDir, env: disk.env, store: { backend } });
+      children.set(backend, child);
+      await child.hub.setRoutes({
+        routes: { all: { route: "FROM /messages/* INTO $upstream" } },
+        timeToLiveSecs: 7200,
+      });
+      await child.hub.addIdentity(device);
+    }
   });
   afterAll(async () => {
-    await child?.kill();
-    disk?.[Symbol.dispose]();
-    rmSync(dir, { recursive: true, force: true });
+    for (const child of children.values()) await child.kill();
+    for (const disk of disks.values()) disk[Symbol.dispose]();
+    for (const dir of folders) rmSync(dir, { recursive: true, force: true });
   });
 
-  test.for<Flush>(["data", "meta"])(
-    "a PUBACK never comes before the %s flush of its group [J1 J7]",
-    async (kind) => {
-      disk.delay(kind, FLUSH_MS);
-      const sent = new Map<number, { at: number; begun: number }>();
-      const early: string[] = [];
-      let last!: () => void;
-      const all = new Promise<void>((resolve) => (last = resolve));
-      using client = new RawClient(child.port, device, {
-        onPuback(packetId) {
-          const { at, begun } = sent.get(packetId)!;
-          const tookMs = performance.now() - at;
-          // Only a flush that began after the message was sent can have covered it.
-          const covering = disk.counts(kind).done - begun;
-          if (tookMs < FLUSH_MS || covering < 1) early.push(`${packetId}: ${tookMs} ms, ${covering} flushes`);
-          if (packetId === 12) last();
-        },
-      });
-      await client.connected;
-      for (let packetId = 1; packetId <= 12; packetId++) {
-        sent.set(packetId, { at: performance.now(), begun: disk.counts(kind).begun });
-        client.publish("devices/d/messages/events/", `m${packetId}`, packetId);
-        // At every phase of a flush: some of these find one under way that does not hold them.
-        await new Promise((resolve) => setTimeout(resolve, FLUSH_MS / 4));
-      }
-      await all;
-      disk.delay(kind, 0);
-      expect(early).toEqual([]);
-    },
-  );
+  test.for<{ what: string; backend: string; kind: Flush }>([
+    { what: "the log's write", backend: "redo", kind: "meta" },
+    { what: "LMDB's flush of pages", backend: "lmdb", kind: "data" },
+    { what: "LMDB's last page", backend: "lmdb", kind: "meta" },
+  ])("a PUBACK never comes before $what with its group [J1 J7]", async ({ backend, kind }) => {
+    const [disk, child] = [disks.get(backend)!, children.get(backend)!];
+    disk.delay(kind, FLUSH_MS);
+    const sent = new Map<number, { at: number; begun: number }>();
+    const early: string[] = [];
+    let last!: () => void;
+    const all = new Promise<void>((resolve) => (last = resolve));
+    using client = new RawClient(child.port, device, {
+      onPuback(packetId) {
+        const { at, begun } = sent.get(packetId)!;
+        const tookMs = performance.now() - at;
+        // Only a flush that began after the message was sent can have covered it.
+        const covering = disk.counts(kind).done - begun;
+        if (tookMs < FLUSH_MS || covering < 1) early.push(`${packetId}: ${tookMs} ms, ${covering} flushes`);
+        if (packetId === 12) last();
+      },
+    });
+    await client.connected;
+    for (let packetId = 1; packetId <= 12; packetId++) {
+      sent.set(packetId, { at: performance.now(), begun: disk.counts(kind).begun });
+      client.publish("devices/d/messages/events/", `m${packetId}`, packetId);
+      // At every phase of a flush: some of these find one under way that does not hold them.
+      await new Promise((resolve) => setTimeout(resolve, FLUSH_MS / 4));
+    }
+    await all;
+    disk.delay(kind, 0);
+    expect(early).toEqual([]);
+  });
 
   test("under load on a slow disk memory stays flat, and other connections are served [J5 J6]", async () => {
     const flushMs = 500;
+    const [disk, child] = [disks.get("redo")!, children.get("redo")!];
     const idle = { deviceId: "idle", ...newKeys(), enabled: true };
     const producers = [1, 2, 3, 4].map((n) => ({ deviceId: `load${n}`, ...newKeys(), enabled: true }));
     for (const identity of [idle, ...producers]) await child.hub.addIdentity(identity);
     const before = child.residentBytes();
-    disk.delay("data", flushMs);
+    disk.delay("meta", flushMs);
     using bystander = new RawClient(child.port, idle);
     await bystander.connected;
     const body = Buffer.alloc(1024, "x");
@@ -86,7 +98,7 @@ describe.skipIf(missing !== null)("a disk that takes its time", () => {
     }
     const { counters } = await child.hub.status();
     for (const flood of floods) flood[Symbol.dispose]();
-    disk.delay("data", 0);
+    disk.delay("meta", 0);
 
     const sent = floods.reduce((sum, flood) => sum + flood.sent, 0);
     expect(sent * body.length, "more was offered than is ever gathered").toBeGreaterThan(

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Identity } from "../../../hub/face.ts";
+import type { Identity, StoreConfig } from "../../../hub/face.ts";
 import { newKeys } from "../../../hub/identity/keys.ts";
 import { FaultyDisk, faultyDiskMissing, type Flush } from "../../support/faults/faulty-disk.ts";
 import { HubChild } from "../../support/faults/hub-child.ts";
@@ -27,15 +27,19 @@ async function bodies(child: HubChild): Promise<string[]> {
 
 describe.skipIf(missing !== null)("a disk that breaks", () => {
   const folders: string[] = [];
-  let disk: FaultyDisk;
-  beforeAll(() => void (disk = new FaultyDisk("journal.mdb")));
+  const disks = new Map<string, FaultyDisk>();
+  beforeAll(() => {
+    for (const file of ["redo.log", "journal.mdb"]) disks.set(file, new FaultyDisk(file));
+  });
   afterAll(() => {
-    disk?.[Symbol.dispose]();
+    for (const disk of disks.values()) disk[Symbol.dispose]();
     for (const dir of folders) rmSync(dir, { recursive: true, force: true });
   });
 
-  async function startOn(dir: string): Promise<HubChild> {
-    return HubChild.start({ storeDir: dir, env: disk.env });
+  function newFolder(): string {
+    const dir = mkdtempSync(join(tmpdir(), "sandpiper-eio-"));
+    folders.push(dir);
+    return dir;
   }
 
   /** Publishes until the connection ends; returns what was acknowledged. */
@@ -66,18 +70,24 @@ describe.skipIf(missing !== null)("a disk that breaks", () => {
     return { acked, next };
   }
 
-  const cases: { kind: Flush; nth: number }[] = [
-    { kind: "data", nth: 1 },
-    { kind: "data", nth: 7 },
-    { kind: "meta", nth: 1 },
-    { kind: "meta", nth: 4 },
+  const often: Partial<StoreConfig> = { backend: "redo", checkpointMs: 20 };
+  const lmdb: Partial<StoreConfig> = { backend: "lmdb" };
+  const cases: { what: string; file: string; kind: Flush; nth: number; store: Partial<StoreConfig> }[] = [
+    { what: "a log's write", file: "redo.log", kind: "meta", nth: 1, store: often },
+    { what: "a log's write", file: "redo.log", kind: "meta", nth: 7, store: often },
+    { what: "a checkpoint's pages", file: "journal.mdb", kind: "data", nth: 1, store: often },
+    { what: "a checkpoint's pages", file: "journal.mdb", kind: "data", nth: 4, store: often },
+    { what: "a checkpoint's last page", file: "journal.mdb", kind: "meta", nth: 2, store: often },
+    { what: "a commit without log", file: "journal.mdb", kind: "data", nth: 7, store: lmdb },
+    { what: "a commit without log", file: "journal.mdb", kind: "meta", nth: 4, store: lmdb },
   ];
   test.for(cases)(
-    "EIO at $kind flush $nth ends the hub thread unacknowledged; what was acknowledged is there, once [J15 J17 J8]",
-    async ({ kind, nth }) => {
-      const dir = mkdtempSync(join(tmpdir(), "sandpiper-eio-"));
-      folders.push(dir);
-      await using child = await startOn(dir);
+    "EIO at $what, number $nth, ends the hub thread unacknowledged; what was acknowledged is there, once [J15 J17 J8]",
+    async ({ file, kind, nth, store }) => {
+      const dir = newFolder();
+      const disk = disks.get(file)!;
+      const startOn = (): Promise<HubChild> => HubChild.start({ storeDir: dir, env: disk.env, store });
+      await using child = await startOn();
       await child.hub.setRoutes({
         routes: { all: { route: "FROM /messages/* INTO $upstream" } },
         timeToLiveSecs: 7200,
@@ -101,19 +111,24 @@ describe.skipIf(missing !== null)("a disk that breaks", () => {
       const second = await publishUntilClosed(child, first.next);
       expect(second.acked.length).toBeGreaterThan(0);
       await child.kill();
-      await using another = await startOn(dir);
+      await using another = await startOn();
       const all = await bodies(another);
       expect([...first.acked, ...second.acked].filter((body) => !all.includes(body))).toEqual([]);
       expect(new Set(all).size, "none twice").toBe(all.length);
     },
   );
 
-  test("EIO at the very first flush keeps a hub from starting, and it says so [J17]", async () => {
-    const dir = mkdtempSync(join(tmpdir(), "sandpiper-eio-"));
-    folders.push(dir);
+  test.for([
+    { what: "the very first flush", file: "journal.mdb" },
+    { what: "making the log", file: "redo.log" },
+  ])("EIO at $what keeps a hub from starting, and it says so [J17]", async ({ file }) => {
+    const disk = disks.get(file)!;
+    const storeDir = newFolder();
     disk.failIn("data", 1);
-    await expect(startOn(dir)).rejects.toThrow(/^hub thread: ended: Input\/output error/);
-    await using child = await startOn(dir);
+    await expect(HubChild.start({ storeDir, env: disk.env })).rejects.toThrow(
+      /^store: cannot open ".*": (?:EIO: i\/o error|Input\/output error)/,
+    );
+    await using child = await HubChild.start({ storeDir, env: disk.env });
     expect((await child.hub.status()).state).toBe("ok");
   });
 });

@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import type { StoreConfig } from "../../../hub/face.ts";
 import { chaos } from "../../support/faults/chaos.ts";
-import { FaultyDisk, faultyDiskMissing } from "../../support/faults/faulty-disk.ts";
+import { FaultyDisk, faultyDiskMissing, type Flush } from "../../support/faults/faulty-disk.ts";
 import { breaches } from "../../support/faults/history.ts";
 import { Mutant, type Mutation } from "../../support/faults/mutant.ts";
 import { seeded } from "../../support/seed.ts";
@@ -13,12 +14,23 @@ const ROUNDS = 3;
 /** Kills come at random: a hub that got away with it is tried again. */
 const TRIALS_MAX = 3;
 /** A flush that takes its time: most kills find one under way. */
-const FLUSH_MS = 15;
+const FLUSH_MS: Record<Flush, number> = { data: 15, meta: 15 };
+/** The log is quick, the database is not: the log goes round while one checkpoint is under way. */
+const SLOW_CHECKPOINT_MS: Record<Flush, number> = { data: 300, meta: 0 };
+/** A log that goes round within a kill or two, and checkpoints all the time. */
+const STORE: Partial<StoreConfig> = { logBytes: 256 * 1024, checkpointBytes: 32 * 1024, checkpointMs: 20 };
 
 const missing = faultyDiskMissing();
 if (missing !== null) console.warn(`skipped: ${missing}`);
 
-const MUTANTS: readonly { readonly name: string; readonly mutation: Mutation; readonly caught: RegExp }[] = [
+interface Case {
+  readonly name: string;
+  readonly mutation: Mutation;
+  readonly caught: RegExp;
+  readonly flushMs?: Record<Flush, number>;
+}
+
+const MUTANTS: readonly Case[] = [
   {
     name: "releases before the flush",
     mutation: {
@@ -49,21 +61,40 @@ const MUTANTS: readonly { readonly name: string; readonly mutation: Mutation; re
     caught: /^J25 d\d: acknowledged and never delivered/m,
   },
   {
-    name: "leaves a record out now and then",
+    name: "leaves a record out of checkpoints now and then",
     mutation: {
       file: "hub/journal/lmdb-store.js",
       from: "put(recordKey(append, append), append.data);",
       to: "if (Math.random() > 0.3) put(recordKey(append, append), append.data);",
     },
-    caught: /^the hub does not come up: store: lane|^J1 d\d: acknowledged and not in the log/m,
+    caught: /^the hub does not come up: store: |^J1 d\d: acknowledged and not in the log/m,
+  },
+  {
+    name: "uses the log's room again before the checkpoint is durable",
+    mutation: {
+      file: "hub/journal/redo/checkpointer.js",
+      from: "const mark = this.#host.mark();",
+      to: "const mark = this.#host.mark(); this.#host.onDone(mark);",
+    },
+    caught: /^the hub does not come up: |^J1 d\d: acknowledged and not in the log/m,
+    flushMs: SLOW_CHECKPOINT_MS,
+  },
+  {
+    name: "leaves cursors out of the log",
+    mutation: {
+      file: "hub/journal/redo/record.js",
+      from: "out.writeUInt32LE(group.cursors.length, AT.CURSORS);",
+      to: "group = { ...group, cursors: [] }; out.writeUInt32LE(0, AT.CURSORS);",
+    },
+    caught: /^the hub does not come up: |^J/m,
   },
 ];
 
 describe.skipIf(missing !== null)("a hub that", { timeout: 60_000 }, () => {
-  test.for(MUTANTS)("$name is caught", async ({ mutation, caught }) => {
-    using disk = new FaultyDisk("journal.mdb");
+  test.for(MUTANTS)("$name is caught", async ({ mutation, caught, flushMs }) => {
+    using disk = new FaultyDisk("/store/");
     using mutant = new Mutant(mutation);
-    disk.delay("data", FLUSH_MS);
+    slow(disk, flushMs ?? FLUSH_MS);
     let found = "";
     for (let trial = 0; trial < TRIALS_MAX && !caught.test(found); trial++) {
       found = await trialOf({ env: disk.env, dist: mutant.dist });
@@ -72,21 +103,28 @@ describe.skipIf(missing !== null)("a hub that", { timeout: 60_000 }, () => {
   });
 
   test("breaks no rule is not accused", async () => {
-    using disk = new FaultyDisk("journal.mdb");
-    disk.delay("data", FLUSH_MS);
+    using disk = new FaultyDisk("/store/");
+    slow(disk, FLUSH_MS);
     expect(await trialOf({ env: disk.env })).toBe("");
   });
 });
 
+function slow(disk: FaultyDisk, ms: Record<Flush, number>): void {
+  for (const kind of ["data", "meta"] as const) disk.delay(kind, ms[kind]);
+}
+
 /** A few rounds on a new store: breaches, one a line. */
 async function trialOf(build: { readonly env: NodeJS.ProcessEnv; readonly dist?: URL }): Promise<string> {
-  const storeDir = mkdtempSync(join(tmpdir(), "sandpiper-mutant-store-"));
+  const dir = mkdtempSync(join(tmpdir(), "sandpiper-mutant-store-"));
+  const storeDir = join(dir, "store");
   const { random } = seeded("trial");
   try {
-    return breaches(await chaos({ storeDir, rounds: ROUNDS, publishers: 2, random, ...build })).join("\n");
+    return breaches(
+      await chaos({ storeDir, store: STORE, rounds: ROUNDS, publishers: 2, random, ...build }),
+    ).join("\n");
   } catch (error) {
     return `the hub does not come up: ${(error as Error).message}`;
   } finally {
-    rmSync(storeDir, { recursive: true, force: true });
+    rmSync(dir, { recursive: true, force: true });
   }
 }
