@@ -12,7 +12,7 @@
 import { SandpiperError, type Block } from "../../abi/index.ts";
 import { Lane, type LoadSlab } from "./lane.ts";
 import { LingerTimer } from "./linger-timer.ts";
-import { PoweredClock, type Clock } from "./powered-clock.ts";
+import { PoweredClock, type Clock, type ClockMode } from "./powered-clock.ts";
 import { Room } from "./room.ts";
 import { isChain, type Position } from "./slab.ts";
 import {
@@ -45,6 +45,8 @@ export type JournalState = "ok" | "full" | "failed";
 export interface JournalOptions {
   readonly store: Store;
   readonly clock: Clock;
+  /** Whether time that the box was off counts as powered time; not by default. */
+  readonly timeToLiveClock?: ClockMode;
   readonly lingerMs: number;
   readonly graceMs: number;
   /** Called after each durable group, before anything else is sealed: release what waited. */
@@ -113,7 +115,7 @@ export class Journal {
       onEnd: () => this.#endLinger(),
     });
     const recovered = options.store.load();
-    this.powered = new PoweredClock(options.clock, recovered.poweredMs);
+    this.powered = new PoweredClock(options.clock, recovered, options.timeToLiveClock);
     this.tables.load(recovered.rows);
     this.#recoverLanes(recovered);
     this.#room = new Room(options.store);
@@ -319,7 +321,7 @@ export class Journal {
       cursors,
       rows,
       deletedLanes: this.#deletedLanes,
-      poweredMs: this.powered.now(),
+      ...this.powered.reading(),
     };
     this.#deletedLanes = [];
     let bytes = 0;

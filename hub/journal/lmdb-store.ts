@@ -1,7 +1,7 @@
 /**
  * The durable store: one LMDB environment, opened by the hub thread alone (J11).
  *
- *     0 | name u8                                                                    ->  format, powered time,
+ *     0 | name u8                                                                    ->  format, powered and wall time,
  *                                                                                        place in the redo log
  *     1 | queue u32 | priority u8                                                    ->  cursor f64
  *     2 | table u8 | key                                                             ->  a row
@@ -141,7 +141,11 @@ export class LmdbStore implements Store {
     }
     for (const key of this.#db.getKeys(kindRange(KIND.RECORD))) lane(key).records.push(decodeRecordKey(key));
     for (const found of lanes.values()) this.#index.set(nameOf(found), new RecordIndex([...found.records]));
-    return { lanes: [...lanes.values()], rows, poweredMs: this.#db.get(POWERED_KEY)?.readDoubleLE(0) ?? 0 };
+    const clocks = this.#db.get(POWERED_KEY);
+    const poweredMs = clocks?.readDoubleLE(0) ?? 0;
+    // Stores of the first version have no wall time.
+    const wallMs = clocks !== undefined && clocks.length >= 16 ? clocks.readDoubleLE(8) : 0;
+    return { lanes: [...lanes.values()], rows, poweredMs, wallMs };
   }
 
   #checkFormat(): void {
@@ -189,7 +193,7 @@ export class LmdbStore implements Store {
     }
     const writesPowered = mark !== null || group.poweredMs - this.#poweredWritten >= POWERED_EVERY_MS;
     if (writesPowered) {
-      put(POWERED_KEY, float(group.poweredMs));
+      put(POWERED_KEY, Buffer.concat([float(group.poweredMs), float(group.wallMs)]));
       put(FORMAT_KEY, FORMAT_VALUE);
     }
     if (mark !== null) put(MARK_KEY, markValue(mark));

@@ -23,6 +23,7 @@ export class MemoryStore implements Store {
   readonly #lanes = new Map<string, StoredLane>();
   readonly #rows = new Map<string, Buffer>();
   #poweredMs = 0;
+  #wallMs = 0;
   isStuck = false;
   isCrowded = false;
   transactions = 0;
@@ -43,7 +44,7 @@ export class MemoryStore implements Store {
       key: Buffer.from(key, "latin1"),
       value,
     }));
-    return { lanes, rows, poweredMs: this.#poweredMs };
+    return { lanes, rows, poweredMs: this.#poweredMs, wallMs: this.#wallMs };
   }
 
   async commit(group: Group): Promise<void> {
@@ -79,6 +80,7 @@ export class MemoryStore implements Store {
       else this.#rows.set(key.toString("latin1"), value);
     }
     this.#poweredMs = group.poweredMs;
+    this.#wallMs = group.wallMs;
   }
 
   #lane(key: LaneKey): StoredLane {

@@ -57,15 +57,18 @@ export interface Group {
   readonly deletedLanes: readonly LaneKey[];
   /** Powered clock at the seal, ms (J31). */
   readonly poweredMs: number;
+  /** Wall clock at that instant as far as it can be known, ms since 1970; 0 = not at all. */
+  readonly wallMs: number;
 }
 
 /** A group that only says what time it is. */
-export const emptyGroup = (poweredMs: number): Group => ({
+export const emptyGroup = ({ poweredMs, wallMs }: Pick<Group, "poweredMs" | "wallMs">): Group => ({
   appends: [],
   cursors: [],
   rows: [],
   deletedLanes: [],
   poweredMs,
+  wallMs,
 });
 
 export interface RecoveredLane extends LaneKey {
@@ -78,6 +81,8 @@ export interface Recovered {
   readonly lanes: readonly RecoveredLane[];
   readonly rows: Iterable<TableWrite>;
   readonly poweredMs: number;
+  /** Of the instant that `poweredMs` is of; 0 = not known. */
+  readonly wallMs: number;
 }
 
 /** What a store gave to the disk since it was opened, as far as it can count it. */

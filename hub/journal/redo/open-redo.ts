@@ -131,7 +131,7 @@ async function begin(
   const file = LogFile.create(path, askedBytes, ringBytes);
   const mark = { epoch: file.epoch, seq: 0, head: 0 };
   try {
-    await lmdb.commit(emptyGroup(lmdb.load().poweredMs), mark);
+    await lmdb.commit(emptyGroup(lmdb.load()), mark);
   } catch (error) {
     file.remove();
     throw error;

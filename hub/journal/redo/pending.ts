@@ -55,15 +55,18 @@ export interface Ahead {
   endOf(lane: LaneKey): number;
 }
 
+type Clocks = Pick<Group, "poweredMs" | "wallMs">;
+
 export class Pending {
   readonly #lanes = new Map<string, PendingLane>();
   #deleted = new Map<string, LaneKey>();
   /** By key (latin1): the last value since the checkpoint before. */
   #rows = new Map<string, TableWrite>();
-  poweredMs: number;
+  /** Of the last group. */
+  clocks: Clocks;
 
-  constructor(poweredMs: number) {
-    this.poweredMs = poweredMs;
+  constructor(clocks: Clocks) {
+    this.clocks = clocks;
   }
 
   /**
@@ -103,9 +106,9 @@ export class Pending {
     for (const move of cursors) this.lane(move).moveCursor(move.offset);
   }
 
-  #applyRows(group: Pick<Group, "rows" | "poweredMs">): void {
+  #applyRows(group: Pick<Group, "rows"> & Clocks): void {
     for (const row of group.rows) this.#rows.set(row.key.toString("latin1"), row);
-    this.poweredMs = group.poweredMs;
+    this.clocks = { poweredMs: group.poweredMs, wallMs: group.wallMs };
   }
 
   lane(key: LaneKey): PendingLane {

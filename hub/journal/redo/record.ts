@@ -2,7 +2,8 @@
  * One group as a record of the redo log (J33): what it does, routed already, so that recovery never routes. All
  * numbers are little endian.
  *
- *     magic u32 | sum u32 | epoch u32 | bytes u32 | seq f64 | powered ms f64 | deleted, cursors, appends, rows: u32 each
+ *     magic u32 | sum u32 | epoch u32 | bytes u32 | seq f64 | powered ms f64 | wall ms f64 |
+ *     deleted, cursors, appends, rows: u32 each
  *     deleted lanes   queue u32 | priority u32
  *     cursors         queue u32 | priority u32 | offset f64
  *     appends         queue u32 | priority u32 | first f64 | count u32 | bytes u32
@@ -16,7 +17,7 @@ import { crc32 } from "node:zlib";
 import type { CursorMove, Group, LaneKey, RecordRange, TableWrite } from "../store.ts";
 
 export const BLOCK_BYTES = 4096;
-export const RECORD_HEADER_BYTES = 48;
+export const RECORD_HEADER_BYTES = 56;
 
 const MAGIC = 0x4f444552; // "REDO"
 const AT = {
@@ -26,10 +27,11 @@ const AT = {
   BYTES: 12,
   SEQ: 16,
   POWERED: 24,
-  DELETED: 32,
-  CURSORS: 36,
-  APPENDS: 40,
-  ROWS: 44,
+  WALL: 32,
+  DELETED: 40,
+  CURSORS: 44,
+  APPENDS: 48,
+  ROWS: 52,
 } as const;
 const DELETED_BYTES = 8;
 const CURSOR_BYTES = 16;
@@ -55,6 +57,7 @@ export interface LoggedGroup {
   readonly appends: readonly LoggedAppend[];
   readonly rows: readonly TableWrite[];
   readonly poweredMs: number;
+  readonly wallMs: number;
   readonly dataAt: number;
 }
 
@@ -84,6 +87,7 @@ export function encodeRecord(out: Buffer, group: Group, epoch: number, seq: numb
   out.writeUInt32LE(bytes, AT.BYTES);
   out.writeDoubleLE(seq, AT.SEQ);
   out.writeDoubleLE(group.poweredMs, AT.POWERED);
+  out.writeDoubleLE(group.wallMs, AT.WALL);
   out.writeUInt32LE(group.deletedLanes.length, AT.DELETED);
   out.writeUInt32LE(group.cursors.length, AT.CURSORS);
   out.writeUInt32LE(group.appends.length, AT.APPENDS);
@@ -166,6 +170,7 @@ export function decodeRecord(record: Buffer): LoggedGroup | null {
   const group = {
     seq: record.readDoubleLE(AT.SEQ),
     poweredMs: record.readDoubleLE(AT.POWERED),
+    wallMs: record.readDoubleLE(AT.WALL),
     deletedLanes: times(deleted, () => reader.lane()),
     cursors: times(cursors, () => ({ ...reader.lane(), offset: reader.f64() })),
     appends: times(appends, () => ({

@@ -81,7 +81,7 @@ export class RedoStore implements Store {
     this.#log = log;
     this.#options = options;
     this.#base = base;
-    this.#pending = new Pending(base.poweredMs);
+    this.#pending = new Pending({ poweredMs: base.poweredMs, wallMs: base.wallMs });
     const ahead = new LaneEnds(base);
     const tail = readLog(log, mark, (group, place) => {
       for (const key of group.deletedLanes) ahead.delete(key);
@@ -127,7 +127,7 @@ export class RedoStore implements Store {
     const base = this.#base;
     if (base === null) throw new Error("redo store: loaded twice");
     this.#base = null;
-    return { lanes: this.#lanes(base), rows: this.#rows(base), poweredMs: this.#pending.poweredMs };
+    return { lanes: this.#lanes(base), rows: this.#rows(base), ...this.#pending.clocks };
   }
 
   #lanes(base: Recovered): RecoveredLane[] {
@@ -318,7 +318,7 @@ export class RedoStore implements Store {
     this.#lmdb.freeReserve();
     await this.#checkpointer.last();
     if (this.#stored !== this.#durable.head) return false;
-    await this.#lmdb.commit(emptyGroup(this.#pending.poweredMs), { epoch: 0, seq: 0, head: 0 });
+    await this.#lmdb.commit(emptyGroup(this.#pending.clocks), { epoch: 0, seq: 0, head: 0 });
     this.#log.remove();
     return true;
   }

@@ -131,7 +131,7 @@ export class Slices {
       cursors: this.#cursors,
       rows: this.#rows,
       deletedLanes: this.#deleted,
-      poweredMs: this.#pending.poweredMs,
+      ...this.#pending.clocks,
     };
     const slice = { group, stored: this.#stored };
     this.#deleted = [];

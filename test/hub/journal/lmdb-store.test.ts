@@ -23,7 +23,7 @@ function newFolder(): string {
 }
 
 const LANE = { queue: 1, priority: 10 };
-const nothing: Group = { appends: [], cursors: [], rows: [], deletedLanes: [], poweredMs: 0 };
+const nothing: Group = { appends: [], cursors: [], rows: [], deletedLanes: [], poweredMs: 0, wallMs: 0 };
 
 function append(first: number, count: number, text: string, lane = LANE): Append {
   const data = Buffer.from(text);
@@ -63,6 +63,7 @@ describe("what is committed", () => {
       appends: [append(2, 1, "c")],
       rows: [row("\x01x", null)],
       poweredMs: 5_000,
+      wallMs: 7_000,
     });
     const { store, found } = await reopened(dir, first);
     expect(found.lanes).toEqual([
@@ -79,7 +80,7 @@ describe("what is committed", () => {
       ["ab", "c"],
     );
     expect(rowsOf(found)).toEqual([["\x07\xff", "kv"]]);
-    expect([found.poweredMs, store.liveBytes]).toEqual([5_000, 3]);
+    expect([found.poweredMs, found.wallMs, store.liveBytes]).toEqual([5_000, 7_000, 3]);
     await store.close();
   });
 

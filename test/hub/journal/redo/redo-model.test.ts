@@ -56,7 +56,7 @@ const failures: Error[] = [];
 
 /** What a store holds, the same whichever way its records are cut. */
 function contents(store: Store): unknown {
-  const { lanes, rows, poweredMs } = store.load();
+  const { lanes, rows, poweredMs, wallMs } = store.load();
   return {
     lanes: lanes
       .map((lane) => ({
@@ -68,6 +68,7 @@ function contents(store: Store): unknown {
       .sort((a, b) => a.queue - b.queue || a.priority - b.priority),
     rows: [...rows].map(({ key, value }) => `${key.toString("latin1")}=${String(value)}`).sort(),
     poweredMs,
+    wallMs,
   };
 }
 
@@ -131,7 +132,7 @@ class GroupMaker {
       value: below(4) === 0 ? null : Buffer.from(`v${below(1000)}`),
     }));
     this.#poweredMs += below(100);
-    return { appends, cursors, rows, deletedLanes, poweredMs: this.#poweredMs };
+    return { appends, cursors, rows, deletedLanes, poweredMs: this.#poweredMs, wallMs: 2 * this.#poweredMs };
   }
 
   #settle(lane: MadeLane): CursorMove {
