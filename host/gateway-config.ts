@@ -6,7 +6,7 @@
 import { readFile } from "node:fs/promises";
 import { hostname as osHostname } from "node:os";
 import type { ErrorObject } from "ajv";
-import { STORE_DEFAULTS, type StoreConfig } from "../hub/index.ts";
+import { LOG_OVERFLOWS, OVERFLOWS, QUEUE_BYTES_MIN, STORE_DEFAULTS, type StoreConfig } from "../hub/index.ts";
 import { HEALTH_DEFAULTS, type HealthSettings } from "./agent/health.ts";
 import { ConfigError } from "./errors.ts";
 import { parseJsonText } from "./json-text.ts";
@@ -60,6 +60,9 @@ const section = <Properties extends object>(properties: Properties) =>
 
 const path = { type: "string", minLength: 1, maxLength: 4096 } as const;
 
+const queueBytes = (bytes: number) =>
+  ({ type: "integer", minimum: QUEUE_BYTES_MIN, default: bytes }) as const;
+
 /** JSON Schema (draft 7). `description` and `default` are what docs/configuration.md must say. */
 export const GATEWAY_CONFIG_SCHEMA = {
   $id: "sandpiper/gateway-config",
@@ -109,6 +112,18 @@ export const GATEWAY_CONFIG_SCHEMA = {
         maximum: 3_600_000,
         default: STORE_DEFAULTS.checkpointMs,
       },
+      timeToLiveClock: { enum: ["powered", "wall"], default: STORE_DEFAULTS.timeToLiveClock },
+      queues: section({
+        input: section({
+          bytesMax: queueBytes(STORE_DEFAULTS.queues.input.bytesMax),
+          overflow: { enum: OVERFLOWS, default: STORE_DEFAULTS.queues.input.overflow },
+        }),
+        upstream: section({
+          bytesMax: queueBytes(STORE_DEFAULTS.queues.upstream.bytesMax),
+          overflow: { enum: LOG_OVERFLOWS, default: STORE_DEFAULTS.queues.upstream.overflow },
+        }),
+        deadLetters: section({ bytesMax: queueBytes(STORE_DEFAULTS.queues.deadLetters.bytesMax) }),
+      }),
     }),
     modules: section({
       restart: section({

@@ -151,6 +151,7 @@ function relay(hub: () => Hub): Hub {
     openModule: async (spec, port) => hub().openModule(spec, port),
     moduleReady: async (name) => hub().moduleReady(name),
     closeModule: async (name, how) => hub().closeModule(name, how),
+    settleRoutes: async () => hub().settleRoutes(),
     forgetModule: async (name) => hub().forgetModule(name),
     addIdentity: async (identity) => hub().addIdentity(identity),
     removeIdentity: async (deviceId, moduleId) => hub().removeIdentity(deviceId, moduleId),

@@ -14,6 +14,7 @@ const CLOSE_MS_MAX = 15_000;
 const METHODS = [
   "start",
   "setRoutes",
+  "settleRoutes",
   "openModule",
   "moduleReady",
   "closeModule",

@@ -11,7 +11,7 @@ export function deliveryHostOf(engine: Engine): DeliveryHost {
       metrics.delivered++;
       if (attempt > 0) metrics.redelivered++;
     },
-    expired: (_lane) => void metrics.expired++,
+    expired: (lane) => engine.expired(lane, 1),
     bury(endpoint, block, frame, reason) {
       engine.bury(endpoint.name, null, block, frame, reason);
       journal.step();

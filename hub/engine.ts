@@ -7,14 +7,15 @@ import { randomBytes } from "node:crypto";
 import { entryDeadline, type Block, type DeadLetterReason } from "../abi/index.ts";
 import { bury } from "./endpoints/dead-letters.ts";
 import { Endpoints } from "./endpoints/endpoints.ts";
-import { ENDPOINT_BYTES_MAX, UPSTREAM, type EndpointBounds } from "./endpoints/endpoint.ts";
-import { trim } from "./endpoints/event-log.ts";
+import { UPSTREAM, type Endpoint } from "./endpoints/endpoint.ts";
+import { makeRoom, type GiveUp } from "./endpoints/overflow.ts";
 import type { Ingress, Publisher } from "./endpoints/publisher.ts";
 import { Journal } from "./journal/journal.ts";
 import type { Lane } from "./journal/lane.ts";
-import type { Clock } from "./journal/powered-clock.ts";
+import type { Clock, ClockMode } from "./journal/powered-clock.ts";
 import type { Store } from "./journal/store.ts";
 import { TABLE } from "./journal/tables.ts";
+import { QUEUE_DEFAULTS, type QueueDefaults } from "./face.ts";
 import { Metrics } from "./metrics.ts";
 import { Router, type Target } from "./router/router.ts";
 import { Sources } from "./sources.ts";
@@ -30,11 +31,12 @@ export interface EngineOptions {
   readonly lingerMs: number;
   readonly graceMs: number;
   readonly bytesMax: number;
-  readonly endpointBytesMax?: EndpointBounds;
+  readonly queues?: QueueDefaults;
+  readonly timeToLiveClock?: ClockMode;
   readonly onFailure: (error: Error) => void;
 }
 
-export class Engine implements Ingress {
+export class Engine implements Ingress, GiveUp {
   readonly journal: Journal;
   readonly endpoints: Endpoints;
   readonly sources: Sources;
@@ -55,14 +57,18 @@ export class Engine implements Ingress {
   #stalled: Publisher[] = [];
   #isRetryPending = false;
   readonly #bytesMax: number;
+  /** The bound that is in force: a deployment may ask for a smaller one. */
+  #bytesMaxNow: number;
   #isStoreFull = false;
+  /** Some lane is held until what is in flight there is settled. */
+  #isHolding = false;
   #eventReaders: (() => void)[] = [];
   readonly #sweep: NodeJS.Timeout;
 
   /** Opens the store. @throws SP_STORE_CORRUPT */
   constructor(options: EngineOptions) {
     this.clock = options.clock;
-    this.#bytesMax = options.bytesMax;
+    this.#bytesMax = this.#bytesMaxNow = options.bytesMax;
     this.journal = new Journal({
       ...options,
       onDurable: () => this.#onDurable(),
@@ -70,7 +76,7 @@ export class Engine implements Ingress {
     });
     this.wallNow = options.clock.wall();
     this.poweredNow = this.journal.powered.now();
-    this.endpoints = new Endpoints(this.journal, options.endpointBytesMax ?? ENDPOINT_BYTES_MAX);
+    this.endpoints = new Endpoints(this.journal, options.queues ?? QUEUE_DEFAULTS);
     this.sources = new Sources(this.journal);
     this.endpoints.open(UPSTREAM);
     [this.uidEpoch, this.uidBoot] = this.#countBoot();
@@ -144,20 +150,31 @@ export class Engine implements Ingress {
 
   #onDurable(): void {
     this.tick();
-    this.#trimLogs();
+    this.#makeRoom();
     this.#release();
     for (const endpoint of this.endpoints.all()) {
       if (endpoint.consumer !== null && endpoint.consumer.kind !== "module") endpoint.consumer.pump();
     }
     if (!this.journal.isLingering) this.#pumpModules(); // they were held back while too much was gathered
-    this.#measure();
     for (const wake of this.#eventReaders.splice(0)) wake();
   }
 
-  #measure(): void {
+  /** Makes room in queues that are over their bound and do not refuse, and adds up what all of them hold. */
+  #makeRoom(): void {
     let bytes = 0;
-    for (const endpoint of this.endpoints.all()) bytes += endpoint.bytes;
-    this.#isStoreFull = bytes >= this.#bytesMax;
+    let isHolding = false;
+    for (const endpoint of this.endpoints.all()) {
+      if (endpoint.overflow !== "refuse" && makeRoom(endpoint, this)) isHolding = true;
+      bytes += endpoint.bytes;
+    }
+    this.#isHolding = isHolding;
+    this.#isStoreFull = bytes >= this.#bytesMaxNow;
+  }
+
+  /** Bound of the whole store that a deployment asks for; the gateway's own is never exceeded. */
+  boundStore(bytesMax: number): void {
+    this.#bytesMaxNow = Math.min(this.#bytesMax, bytesMax);
+    this.#makeRoom();
   }
 
   #release(): void {
@@ -172,30 +189,41 @@ export class Engine implements Ingress {
 
   readonly #retry = (): void => {
     this.#isRetryPending = false;
-    this.#measure();
+    const wasHolding = this.#isHolding;
+    this.#makeRoom();
     const stalled = this.#stalled;
     this.#stalled = [];
     for (const publisher of stalled) {
       publisher.isStalled = false;
       if (publisher.retry()) this.stalls(publisher);
     }
+    if (!wasHolding) return;
+    this.stepped();
+    for (const endpoint of this.endpoints.all()) endpoint.consumer?.pump();
   };
 
-  #trimLogs(): void {
-    const log = this.endpoints.find(UPSTREAM);
-    for (const lane of log?.lanes ?? []) {
-      const dropped = trim(lane, log!.bytesMax);
-      if (dropped === 0) continue;
-      this.metrics.dropped_oldest += dropped;
-      this.journal.touch(lane);
-    }
-  }
-
-  /** Room may be new: a consumer has settled, or an endpoint is gone. */
+  /** Room may be new, or can be made: a consumer has settled, or an endpoint is gone. */
   roomChanged(): void {
-    if (this.#stalled.length === 0 || this.#isRetryPending) return;
+    if ((this.#stalled.length === 0 && !this.#isHolding) || this.#isRetryPending) return;
     this.#isRetryPending = true;
     setImmediate(this.#retry);
+  }
+
+  /** The oldest entries of a lane were given up to make room. */
+  dropped(lane: Lane, count: number): void {
+    this.metrics.dropped_oldest += count;
+    this.journal.touch(lane);
+  }
+
+  overflowed({ name }: Endpoint, lane: Lane, block: Block, frame: number): void {
+    this.metrics.overflowed++;
+    this.journal.touch(lane);
+    this.bury(name, null, block, frame, { reason: "overflow" });
+  }
+
+  /** Time to live of a lane's entries has ended. */
+  expired(_lane: Lane, count: number): void {
+    this.metrics.expired_ttl += count;
   }
 
   /** Resolves at the next durable group, or after `waitMs`. */
@@ -212,21 +240,19 @@ export class Engine implements Ingress {
   /** Gives a frame up, as part of the current step. */
   bury(endpoint: string, digest: string | null, block: Block, frame: number, reason: DeadLetterReason): void {
     this.metrics.dead_lettered++;
-    bury(this.journal, this.endpoints, block, frame, {
-      ...reason,
-      endpoint,
-      digest,
-      diedAtMs: this.clock.wall(),
-    });
+    const info = { ...reason, endpoint, digest, diedAtMs: this.clock.wall() };
+    this.metrics.dropped_oldest += bury(this.journal, this.endpoints, block, frame, info);
   }
 
   /** Entries that expired with nobody to hand them to; what is in flight never expires (J21). */
   #sweepExpired(): void {
     this.tick();
     for (const endpoint of this.endpoints.all()) {
-      if (endpoint.overflow === "drop_oldest") continue;
+      if (endpoint.isLog) continue;
       for (const lane of endpoint.lanes) this.#expire(lane);
+      this.#forgetOldLanes(endpoint);
     }
+    this.#makeRoom();
     this.stepped();
   }
 
@@ -240,8 +266,16 @@ export class Engine implements Ingress {
       expired++;
     }
     if (expired === 0) return;
-    this.metrics.expired += expired;
+    this.expired(lane, expired);
     this.journal.touch(lane);
+  }
+
+  /** Lanes of priorities that no route has any more, once they are drained and that is on disk. */
+  #forgetOldLanes(endpoint: Endpoint): void {
+    for (const lane of endpoint.lanes) {
+      const isDrained = lane.length === 0 && lane.durable >= lane.tail && lane.durableCursor >= lane.tail;
+      if (isDrained && !endpoint.routed.has(lane.priority)) endpoint.removeLane(lane);
+    }
   }
 
   async close(): Promise<void> {

@@ -42,16 +42,62 @@ export interface StoreConfig {
   readonly checkpointBytes: number;
   /** And at the latest this long after something was written to it, ms. */
   readonly checkpointMs: number;
+  /** Whether time that the box was off counts for time to live (J31). */
+  readonly timeToLiveClock: "powered" | "wall";
+  /** What a queue may hold, by its kind; a deployment may say otherwise of each. */
+  readonly queues: QueueDefaults;
 }
+
+/**
+ * What becomes of messages for a full queue (J21): producers wait, or its oldest are dropped, or its oldest
+ * move to its dead letters.
+ */
+export const OVERFLOWS = ["refuse", "drop_oldest", "dead_letter"] as const;
+export type Overflow = (typeof OVERFLOWS)[number];
+/** Those of a log: nobody could ever make room in it, so producers would wait for ever. */
+export const LOG_OVERFLOWS = ["drop_oldest", "dead_letter"] as const;
+
+export interface QueueBound {
+  /** Bytes in all lanes of the queue together. */
+  readonly bytesMax: number;
+  readonly overflow: Overflow;
+}
+
+/** Dead letters always drop their oldest, and the event log never refuses. */
+export interface QueueDefaults {
+  readonly input: QueueBound;
+  readonly upstream: { readonly bytesMax: number; readonly overflow: (typeof LOG_OVERFLOWS)[number] };
+  readonly deadLetters: { readonly bytesMax: number };
+}
+
+/** What a deployment says of one queue; what it leaves out is the gateway's default. */
+export interface QueuePolicy {
+  readonly bytesMax?: number;
+  readonly overflow?: Overflow;
+  /** Deliveries of one message to a consumer on the network, before it is given up. */
+  readonly deliveriesMax?: number;
+}
+
+const MIB = 1024 * 1024;
+/** A queue has room for a message of the largest size, at least. */
+export const QUEUE_BYTES_MIN = MIB;
+
+export const QUEUE_DEFAULTS: QueueDefaults = {
+  input: { bytesMax: 256 * MIB, overflow: "refuse" },
+  upstream: { bytesMax: 256 * MIB, overflow: "drop_oldest" },
+  deadLetters: { bytesMax: 16 * MIB },
+};
 
 export const STORE_DEFAULTS: StoreConfig = {
   backend: "redo",
-  bytesMax: 1024 * 1024 * 1024,
+  bytesMax: 1024 * MIB,
   lingerMs: 5,
   graceMs: 2,
-  logBytes: 64 * 1024 * 1024,
-  checkpointBytes: 16 * 1024 * 1024,
+  logBytes: 64 * MIB,
+  checkpointBytes: 16 * MIB,
   checkpointMs: 30_000,
+  timeToLiveClock: "powered",
+  queues: QUEUE_DEFAULTS,
 };
 
 export interface HubStarted {
@@ -74,6 +120,17 @@ export interface RouteTable {
   readonly routes: Readonly<Record<string, RouteSpec>>;
   /** Negative = never expires. */
   readonly timeToLiveSecs: number;
+  /** By endpoint: `module/input`, or `$upstream`. */
+  readonly queues?: Readonly<Record<string, QueuePolicy>>;
+  /** Bound of the whole store, where it is smaller than the gateway's own. */
+  readonly storeBytesMax?: number;
+}
+
+/** A queue that was deleted because no route leads to it any more, with what it held. */
+export interface DroppedQueue {
+  readonly endpoint: string;
+  readonly messages: number;
+  readonly bytes: number;
 }
 
 export interface ModuleOpen {
@@ -163,8 +220,13 @@ export interface HubStatus {
 
 export interface Hub {
   start(config: HubConfig): Promise<HubStarted>;
-  /** Durable when it resolves. @throws SP_ROUTE_SYNTAX, SP_ROUTE_CYCLE; the table in force stays. */
+  /**
+   * Durable when it resolves. Queues that it does not reach stay, so that there is a way back.
+   * @throws SP_ROUTE_SYNTAX, SP_ROUTE_CYCLE; the table in force stays.
+   */
   setRoutes(table: RouteTable): Promise<void>;
+  /** The table in force is there to stay: deletes the queues that it does not reach, and says what they held (J28). */
+  settleRoutes(): Promise<readonly DroppedQueue[]>;
 
   /** Begins a new incarnation. Records flow over `port` (transferred) after `moduleReady`. */
   openModule(spec: ModuleOpen, port: MessagePort): Promise<ModuleOpened>;

@@ -10,6 +10,7 @@ import { Engine } from "./engine.ts";
 import { deadLetter, eventRecord } from "./events.ts";
 import type {
   DeadLetter,
+  DroppedQueue,
   EventPage,
   Hub,
   HubConfig,
@@ -55,11 +56,20 @@ export class LocalHub implements Hub {
 
   async start(config: HubConfig): Promise<HubStarted> {
     const begun = performance.now();
-    const { lingerMs, graceMs, bytesMax } = config.store;
+    const { lingerMs, graceMs, bytesMax, timeToLiveClock, queues } = config.store;
     const store = await openStore(config.storeDir, config.store);
     const onFailure = this.#onFailure;
-    const engine = new Engine({ store, clock: systemClock, lingerMs, graceMs, bytesMax, onFailure });
-    const recovered = [...engine.endpoints.all()].filter(isQueue).reduce((sum, e) => sum + lengthOf(e), 0);
+    const engine = new Engine({
+      store,
+      clock: systemClock,
+      lingerMs,
+      graceMs,
+      bytesMax,
+      timeToLiveClock,
+      queues,
+      onFailure,
+    });
+    const recovered = [...engine.endpoints.all()].filter(isQueue).reduce((sum, e) => sum + e.length, 0);
     const routes = new Routes(engine);
     const modules = new Modules(engine, config.gatewayId);
     const identities = new Identities(engine.journal);
@@ -90,6 +100,12 @@ export class LocalHub implements Hub {
   async setRoutes(table: RouteTable): Promise<void> {
     await this.#now.routes.set(table);
     this.#now.sessions.routesChanged();
+  }
+
+  async settleRoutes(): Promise<readonly DroppedQueue[]> {
+    const dropped = await this.#now.routes.settle();
+    this.#now.sessions.routesChanged();
+    return dropped;
   }
 
   openModule(spec: ModuleOpen, port: MessagePort): Promise<ModuleOpened> {
@@ -204,5 +220,4 @@ export class LocalHub implements Hub {
   }
 }
 
-const isQueue = (endpoint: Endpoint): boolean => endpoint.overflow === "refuse";
-const lengthOf = (endpoint: Endpoint): number => endpoint.lanes.reduce((sum, lane) => sum + lane.length, 0);
+const isQueue = (endpoint: Endpoint): boolean => !endpoint.isLog;

@@ -9,10 +9,16 @@ export class Metrics {
   /** By modules in sandboxes, on any output. */
   emitted = 0;
   no_route = 0;
-  expired = 0;
+  /** A condition had no answer for a message, which did not match: a missing field, a wrong type (J29). */
+  undecided = 0;
+  expired_ttl = 0;
+  expired_absolute = 0;
   dropped_oldest = 0;
   dropped_with_endpoint = 0;
+  dropped_with_endpoint_bytes = 0;
   dead_lettered = 0;
+  /** Of those: moved there by a queue that was full. */
+  overflowed = 0;
   module_results = 0;
   module_records = 0;
   connections_total = 0;

@@ -157,7 +157,7 @@ export class Modules {
       },
       bury: ({ endpoint, block, from }, reason) =>
         engine.bury(endpoint, spec.digest, block, from + ENTRY.SIZE, reason),
-      expired: (_lane, count) => void (engine.metrics.expired += count),
+      expired: (lane, count) => engine.expired(lane, count),
       stepped: (lane) => {
         if (lane !== null && !lane.deleted) engine.journal.touch(lane);
         engine.journal.step();

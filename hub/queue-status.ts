@@ -12,8 +12,8 @@ export function queueStatus(endpoint: Endpoint, wallNow: number): QueueStatus[] 
     length: lane.length,
     bytes: lane.bytes,
     oldestAgeMs: oldestAgeMs(lane, wallNow),
-    inFlight: endpoint.overflow === "refuse" ? lane.reader.offset - lane.cursor.offset : 0,
-    consumer: endpoint.overflow === "drop_oldest" ? "log" : (endpoint.consumer?.kind ?? null),
+    inFlight: !endpoint.isLog ? lane.reader.offset - lane.cursor.offset : 0,
+    consumer: endpoint.isLog ? "log" : (endpoint.consumer?.kind ?? null),
   }));
 }
 

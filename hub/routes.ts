@@ -5,7 +5,7 @@
 import { fromErrorRecord, SandpiperError, toErrorRecord } from "../abi/index.ts";
 import { UPSTREAM, type Endpoint } from "./endpoints/endpoint.ts";
 import type { Engine } from "./engine.ts";
-import type { RouteSpec, RouteTable } from "./face.ts";
+import type { DroppedQueue, RouteSpec, RouteTable } from "./face.ts";
 import { TABLE } from "./journal/tables.ts";
 import { compileRoute, type CompiledRoute } from "./router/compile.ts";
 import { findCycles } from "./router/cycle.ts";
@@ -23,8 +23,6 @@ interface NamedRoute {
 
 export class Routes {
   readonly #engine: Engine;
-  /** Endpoints that the table in force leads to. */
-  #reached = new Set<string>();
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -35,25 +33,42 @@ export class Routes {
   }
 
   /**
-   * Durable when it resolves. An endpoint that has no route left is deleted with what it holds; the event log
-   * stays. @throws SP_ROUTE_SYNTAX, SP_ROUTE_CYCLE; then nothing has changed
+   * Durable when it resolves. What an endpoint without a route holds stays until `settle`.
+   * @throws SP_ROUTE_SYNTAX, SP_ROUTE_CYCLE; then nothing has changed
    */
   async set(table: RouteTable): Promise<void> {
     const compiled = compileTable(table);
-    refuseCycles(compiled);
-    const before = this.#reached;
+    this.#refuseCycles(compiled, table);
     this.#activate(compiled, table);
-    for (const name of before) {
-      if (this.#reached.has(name) || name === UPSTREAM) continue;
-      this.#engine.metrics.dropped_with_endpoint += this.#engine.endpoints.remove(name);
-    }
     this.#engine.journal.tables.put(TABLE.ROUTES, ROW, Buffer.from(JSON.stringify(table)));
     this.#engine.journal.step();
     this.#engine.stepped();
+    this.#engine.roomChanged();
     await this.#engine.journal.durable();
   }
 
+  /**
+   * The table in force is there to stay: endpoints that it does not reach are deleted, as one step (J28). Logs
+   * stay, since what is in them is a record. Returns what was lost; durable when it resolves.
+   */
+  async settle(): Promise<readonly DroppedQueue[]> {
+    const { endpoints, metrics, journal } = this.#engine;
+    const gone = [...endpoints.all()].filter(
+      ({ isLog, routed, consumer, length }) =>
+        !isLog && routed.size === 0 && (length > 0 || consumer === null),
+    );
+    const dropped = gone.map((endpoint) => endpoints.remove(endpoint)).filter(({ messages }) => messages > 0);
+    for (const { messages, bytes } of dropped) {
+      metrics.dropped_with_endpoint += messages;
+      metrics.dropped_with_endpoint_bytes += bytes;
+    }
+    this.#engine.roomChanged();
+    await journal.durable();
+    return dropped;
+  }
+
   #activate(compiled: readonly NamedRoute[], table: RouteTable): void {
+    const { endpoints } = this.#engine;
     const active = compiled.map(({ spec, route }): ActiveRoute => {
       return {
         compiled: route,
@@ -62,14 +77,40 @@ export class Routes {
         timeToLiveMs: timeToLiveMs(spec, table),
       };
     });
-    this.#reached = new Set(active.map(({ endpoint }) => endpoint.name));
+    for (const endpoint of endpoints.all()) {
+      const leadingHere = active.filter((route) => route.endpoint === endpoint);
+      endpoint.routed = new Set(leadingHere.map(({ priority }) => priority));
+    }
+    endpoints.setPolicies(new Map(Object.entries(table.queues ?? {})));
     this.#engine.setRouter(new Router(active));
+    this.#engine.boundStore(table.storeBytesMax ?? Infinity);
   }
 
-  #endpointOf({ sink }: CompiledRoute): Endpoint {
-    return this.#engine.endpoints.open(sink.kind === "upstream" ? UPSTREAM : `${sink.module}/${sink.input}`);
+  #endpointOf(route: CompiledRoute): Endpoint {
+    return this.#engine.endpoints.open(nameOf(route));
+  }
+
+  /** Only modules that some route names as a source count as emitters: others may well have no outputs. */
+  #refuseCycles(compiled: readonly NamedRoute[], { queues = {} }: RouteTable): void {
+    const emitters = new Set<string>();
+    for (const { route } of compiled) {
+      const module = MODULE_SOURCE.exec(route.source.prefix)?.[1];
+      if (module !== undefined) emitters.add(module);
+    }
+    const { input } = this.#engine.endpoints.defaults;
+    // A queue that makes room by itself holds nobody back: a circle through it cannot lock up.
+    const holding = compiled.filter(({ route }) => {
+      const name = nameOf(route);
+      const policy = Object.hasOwn(queues, name) ? queues[name] : undefined;
+      return (policy?.overflow ?? input.overflow) === "refuse";
+    });
+    const [cycle] = findCycles(holding, emitters);
+    if (cycle !== undefined) throw new RouteCycleError(cycle.modules, cycle.routes);
   }
 }
+
+const nameOf = ({ sink }: CompiledRoute): string =>
+  sink.kind === "upstream" ? UPSTREAM : `${sink.module}/${sink.input}`;
 
 /** A route's own time to live, else the table's; 0 or absent inherits, negative is for ever (contract §1.4). */
 function timeToLiveMs(spec: RouteSpec, table: RouteTable): number {
@@ -98,15 +139,4 @@ function named(name: string, error: unknown): SandpiperError {
     message: `route "${name}": ${record.message}`,
     details: { ...record.details, route: name },
   });
-}
-
-/** Only modules that some route names as a source count as emitters: others may well have no outputs. */
-function refuseCycles(compiled: readonly NamedRoute[]): void {
-  const emitters = new Set<string>();
-  for (const { route } of compiled) {
-    const module = MODULE_SOURCE.exec(route.source.prefix)?.[1];
-    if (module !== undefined) emitters.add(module);
-  }
-  const [cycle] = findCycles(compiled, emitters);
-  if (cycle !== undefined) throw new RouteCycleError(cycle.modules, cycle.routes);
 }

@@ -22,7 +22,7 @@ import { combinedFailure, refusalOf, statusOf, type DeploymentStatus } from "./s
 import { switchTo, type SwitchContext, type SwitchResult } from "./switch.ts";
 
 export interface ApplierContext extends Omit<SwitchContext, "hub"> {
-  readonly hub: Pick<Hub, "setRoutes" | "forgetModule">;
+  readonly hub: Pick<Hub, "setRoutes" | "settleRoutes" | "forgetModule">;
   readonly admit: Admit;
   readonly trustPath: string;
   readonly store: ArtifactStore;
@@ -176,15 +176,40 @@ export class Applier {
         this.#routes = back.deployment.routes;
       }
       await this.#saveOutcome(record, { code: 500, description: why, runs: back === null });
+      const dropped = back && result.hasRoutes ? await this.#settleRoutes() : [];
       if (back) await this.#cleanUp(back);
-      return statusOf(version, 500, why, { warnings, rolledBackTo: back?.version ?? null });
+      return statusOf(version, 500, why, {
+        warnings: [...warnings, ...dropped],
+        rolledBackTo: back?.version ?? null,
+      });
     }
     this.#lastGood = next;
     const description = await this.#saveLastGood(record);
     await this.#saveOutcome(record, { code: 200, description: "", runs: true });
+    const dropped = description === "" ? await this.#settleRoutes() : [];
     if (description === "") await this.#cleanUp(next);
     log.info({ version, modules: next.modules.size }, "deployment applied");
-    return statusOf(version, description === "" ? 200 : 500, description, { warnings });
+    return statusOf(version, description === "" ? 200 : 500, description, {
+      warnings: [...warnings, ...dropped],
+    });
+  }
+
+  /**
+   * There is no way back from the routes in force: queues that they do not reach go (J28). Returns what an
+   * operator must hear of. Failing here only costs space: it is tried again after the next deployment.
+   */
+  async #settleRoutes(): Promise<string[]> {
+    const { hub, log } = this.#context;
+    try {
+      const dropped = await hub.settleRoutes();
+      return dropped.map(({ endpoint, messages, bytes }) => {
+        log.warn({ endpoint, messages, bytes }, "queue deleted: no route leads to it any more");
+        return `queue "${endpoint}" was deleted, since no route leads to it any more: it held ${messages} messages, ${bytes} bytes`;
+      });
+    } catch (error) {
+      log.warn({ err: error }, "queues without a route could not be deleted");
+      return [];
+    }
   }
 
   /** A deployment that runs and cannot be saved goes on running; the next boot would bring back an older one. */

@@ -4,6 +4,7 @@
  * accepted and warned of.
  */
 import { NAME_BYTES_MAX } from "../../abi/index.ts";
+import { LOG_OVERFLOWS, OVERFLOWS, QUEUE_BYTES_MIN } from "../../hub/index.ts";
 import { MODULE_NAME_PATTERN } from "../supervisor/module-name.ts";
 import { RESTART_POLICIES } from "../supervisor/restart-policy.ts";
 import type { Schema } from "./schema-check.ts";
@@ -12,6 +13,9 @@ export const MODULES_MAX = 100;
 export const ROUTES_MAX = 1_000;
 export const ROUTE_CHARACTERS_MAX = 8 * 1024;
 export const UINT32_MAX = 4_294_967_295;
+export const DELIVERIES_MAX = 255;
+/** An endpoint: `module/input`, or `$upstream`. */
+const QUEUE_NAME_PATTERN = "^([^/$#+]+/[^/#+]+|\\$upstream)$";
 const ENV_VARIABLES_MAX = 200;
 const TEXT_CHARACTERS_MAX = 4_096;
 
@@ -103,6 +107,17 @@ export const AGENT_SCHEMA: Schema = {
 
 const timeToLive: Schema = { type: "integer", minimum: 0, maximum: UINT32_MAX };
 
+/** Sandpiper's own: a misspelt bound is found by the outage it should have prevented, so nothing is let pass. */
+const queuePolicy = (overflows: readonly string[]): Schema => ({
+  type: "object",
+  additionalProperties: false,
+  properties: {
+    maxBytes: { type: "integer", minimum: QUEUE_BYTES_MIN, maximum: Number.MAX_SAFE_INTEGER },
+    overflow: { enum: overflows },
+    maxDeliveryCount: { type: "integer", minimum: 1, maximum: DELIVERIES_MAX },
+  },
+});
+
 export const HUB_SCHEMA: Schema = {
   type: "object",
   required: ["schemaVersion"],
@@ -128,6 +143,13 @@ export const HUB_SCHEMA: Schema = {
       type: "object",
       properties: {
         timeToLiveSecs: { type: "integer", minimum: -2_147_483_648, maximum: UINT32_MAX },
+        queues: {
+          type: "object",
+          maxProperties: ROUTES_MAX,
+          propertyNames: { pattern: QUEUE_NAME_PATTERN, maxLength: 2 * NAME_BYTES_MAX + 1 },
+          properties: { $upstream: queuePolicy(LOG_OVERFLOWS) },
+          additionalProperties: queuePolicy(OVERFLOWS),
+        },
         storeLimits: { type: "object", properties: { maxSizeBytes: { type: "integer", minimum: 0 } } },
       },
     },

@@ -1,5 +1,5 @@
 /** The `$edgeHub` section of a deployment: routes and time to live, as the hub's route table (contract §1.4). */
-import type { RouteSpec, RouteTable } from "../../hub/face.ts";
+import type { QueuePolicy, RouteSpec, RouteTable } from "../../hub/face.ts";
 import { HUB_SCHEMA } from "./deployment-schema.ts";
 import { DeploymentError } from "./errors.ts";
 import { formatPath, type JsonPath } from "./json-path.ts";
@@ -11,9 +11,16 @@ interface HubDesired {
   readonly storeAndForwardConfiguration?: {
     readonly timeToLiveSecs?: number;
     readonly storeLimits?: { readonly maxSizeBytes?: number };
+    readonly queues?: Readonly<Record<string, WrittenPolicy>>;
   };
   readonly mqttBroker?: object;
   readonly integrity?: object;
+}
+
+interface WrittenPolicy {
+  readonly maxBytes?: number;
+  readonly overflow?: NonNullable<QueuePolicy["overflow"]>;
+  readonly maxDeliveryCount?: number;
 }
 
 /** When the section is there without the value (documented), and when the section is missing (as coded). */
@@ -39,18 +46,29 @@ export function decodeHubSection(
     table: {
       routes: decodeRoutes(desired.routes ?? {}, version, [...at, "routes"]),
       timeToLiveSecs: store ? (store.timeToLiveSecs ?? TIME_TO_LIVE_SECS_DEFAULT) : NEVER_EXPIRES,
+      ...(store?.queues === undefined ? {} : { queues: decodeQueues(store.queues) }),
+      ...(store?.storeLimits?.maxSizeBytes === undefined
+        ? {}
+        : { storeBytesMax: store.storeLimits.maxSizeBytes }),
     },
     warnings: [
-      ...(store?.storeLimits
-        ? [
-            `${formatPath([...at, "storeAndForwardConfiguration", "storeLimits"])}: has no effect; the bound of the store is the gateway's own setting`,
-          ]
-        : []),
       ...(["mqttBroker", "integrity"] as const)
         .filter((key) => desired[key] !== undefined)
         .map((key) => `${formatPath([...at, key])}: not supported, has no effect`),
     ],
   };
+}
+
+function decodeQueues(queues: Readonly<Record<string, WrittenPolicy>>): Record<string, QueuePolicy> {
+  const policies = Object.create(null) as Record<string, QueuePolicy>;
+  for (const [endpoint, { maxBytes, overflow, maxDeliveryCount }] of Object.entries(queues)) {
+    policies[endpoint] = {
+      ...(maxBytes === undefined ? {} : { bytesMax: maxBytes }),
+      ...(overflow === undefined ? {} : { overflow }),
+      ...(maxDeliveryCount === undefined ? {} : { deliveriesMax: maxDeliveryCount }),
+    };
+  }
+  return policies;
 }
 
 function decodeRoutes(

@@ -23,9 +23,15 @@ export interface SwitchContext {
 }
 
 export type SwitchResult =
-  | { readonly result: "healthy" | "interrupted" }
-  /** `back` = the deployment that runs again; `null` = the new one was left running, `why` says why. */
-  | { readonly result: "unhealthy"; readonly why: string; readonly back: ResolvedDeployment | null };
+  { readonly result: "healthy" | "interrupted" } | ({ readonly result: "unhealthy" } & RolledBack);
+
+interface RolledBack {
+  readonly why: string;
+  /** The deployment that runs again; `null` = the new one was left running, `why` says why. */
+  readonly back: ResolvedDeployment | null;
+  /** Its routes are in force, too. */
+  readonly hasRoutes: boolean;
+}
 
 /** The routes of `next` are in force already. `lastGood` is where an unhealthy deployment goes back to. */
 export async function switchTo(
@@ -46,10 +52,15 @@ async function rollBack(
   lastGood: ResolvedDeployment | null,
   why: string,
   { hub, fleet, log }: SwitchContext,
-): Promise<{ readonly why: string; readonly back: ResolvedDeployment | null }> {
-  if (!lastGood) return { why: `${why}; there is no earlier deployment to go back to`, back: null };
+): Promise<RolledBack> {
+  const stays = (because: string): RolledBack => ({
+    why: `${why}; ${because}`,
+    back: null,
+    hasRoutes: false,
+  });
+  if (!lastGood) return stays("there is no earlier deployment to go back to");
   const refusal = stateRefusal(lastGood.modules, next.modules);
-  if (refusal) return { why: `${why}; not rolled back: ${refusal.message}`, back: null };
+  if (refusal) return stays(`not rolled back: ${refusal.message}`);
   log.warn({ from: next.version, to: lastGood.version, why }, "deployment is not healthy, rolling back");
   // Modules first even if the hub cannot take the routes now: the old code with the new routes is still
   // nearer to what was good than the new code with them.
@@ -58,5 +69,9 @@ async function rollBack(
     (error: Error) => `; its routes could not be restored: ${error.message}`,
   );
   await runPlan(makePlan(lastGood.modules, fleet.resolved), fleet);
-  return { why: `rolled back to deployment ${lastGood.version}: ${why}${routes}`, back: lastGood };
+  return {
+    why: `rolled back to deployment ${lastGood.version}: ${why}${routes}`,
+    back: lastGood,
+    hasRoutes: routes === "",
+  };
 }

@@ -28,19 +28,20 @@ export interface LetterInfo extends DeadLetterReason {
   readonly diedAtMs: number;
 }
 
-/** Puts the frame at `[from, from + total)` away, as part of the current step. */
+/** Puts the frame at `[from, from + total)` away, as part of the current step. Returns how many older ones went for it. */
 export function bury(
   journal: Journal,
   endpoints: Endpoints,
   block: Block,
   from: number,
   info: LetterInfo,
-): void {
+): number {
   const letter = withReason(block, from, info);
-  const lane = endpoints.deadLettersOf(info.endpoint).lane(0);
+  const letters = endpoints.deadLettersOf(info.endpoint);
+  const lane = letters.lane(0);
   lane.appendFrame(letter, 0, frameTotal(letter, 0), { port: 0, deadline: Infinity });
-  trim(lane, endpoints.deadLettersOf(info.endpoint).bytesMax);
   journal.touch(lane);
+  return trim(lane, letters.bytesMax);
 }
 
 function withReason(block: Block, from: number, info: LetterInfo): Block {

@@ -1,28 +1,16 @@
 /**
  * An endpoint: where routes lead. It is one queue, with a lane per priority, and at most one consumer at a
- * time. Its entries stay when the consumer goes.
+ * time. Its entries stay when the consumer goes. What happens when it is full is its policy, which may change
+ * at any time: whoever asks gets the one in force.
  */
+import type { Overflow, QueueDefaults, QueuePolicy } from "../face.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Lane } from "../journal/lane.ts";
 
 export const UPSTREAM = "$upstream";
 export const DEAD_LETTER_PREFIX = "$dlq/";
 
-/** Bytes one endpoint may hold before its overflow policy applies (J6), by what it is. */
-export interface EndpointBounds {
-  readonly input: number;
-  readonly log: number;
-  readonly deadLetters: number;
-}
-
-export const ENDPOINT_BYTES_MAX: EndpointBounds = {
-  input: 256 * 1024 * 1024,
-  log: 256 * 1024 * 1024,
-  deadLetters: 16 * 1024 * 1024,
-};
-
-/** What happens to a message for a full endpoint (J21): the producer waits, or the oldest goes. */
-export type Overflow = "refuse" | "drop_oldest";
+export type EndpointKind = keyof QueueDefaults;
 
 /** Takes entries from an endpoint's lanes. */
 export interface Consumer {
@@ -37,34 +25,56 @@ export interface Consumer {
 
 export class Endpoint {
   readonly name: string;
-  readonly queue: number;
-  readonly overflow: Overflow;
-  readonly bytesMax: number;
+  readonly kind: EndpointKind;
+  /** Another one after its entries were deleted: ids are never used again (J28). */
+  queue: number;
+  /** Bytes of all its lanes together: the quota is the endpoint's (J6). */
+  bytesMax = Infinity;
+  overflow: Overflow = "refuse";
+  /** Deliveries of one entry to a consumer on the network, before it is given up (J25). */
+  deliveriesMax = Infinity;
   readonly #journal: Journal;
   /** Most urgent first. */
   lanes: Lane[];
   consumer: Consumer | null = null;
-  /** Deliveries of one entry to a consumer on the network, before it is given up. */
-  deliveriesMax = Infinity;
+  /** Priorities of the routes in force that lead here. */
+  routed: ReadonlySet<number> = new Set();
 
-  constructor(name: string, queue: number, journal: Journal, bytesMax: EndpointBounds) {
+  constructor(name: string, queue: number, journal: Journal) {
     this.name = name;
+    this.kind = kindOf(name);
     this.queue = queue;
     this.#journal = journal;
-    const isDeadLetters = name.startsWith(DEAD_LETTER_PREFIX);
-    this.overflow = isDeadLetters || name === UPSTREAM ? "drop_oldest" : "refuse";
-    this.bytesMax = bytesMax[isDeadLetters ? "deadLetters" : name === UPSTREAM ? "log" : "input"];
     this.lanes = journal.lanesOf(queue);
+  }
+
+  /** Read by offset, and settled by nobody but its bound. */
+  get isLog(): boolean {
+    return this.kind !== "input";
+  }
+
+  /** What a policy leaves out is the kind's default. Dead letters have none of their own. */
+  setPolicy(policy: QueuePolicy, defaults: QueueDefaults): void {
+    const { bytesMax, overflow } = { overflow: "drop_oldest" as const, ...defaults[this.kind] };
+    this.bytesMax = policy.bytesMax ?? bytesMax;
+    this.overflow = policy.overflow ?? overflow;
+    this.deliveriesMax = policy.deliveriesMax ?? Infinity;
   }
 
   /** The lane of a priority. A log keeps one order, so it has one lane. */
   lane(priority: number): Lane {
-    const wanted = this.overflow === "drop_oldest" ? 0 : priority;
+    const wanted = this.isLog ? 0 : priority;
     const found = this.lanes.find((lane) => lane.priority === wanted);
     if (found !== undefined) return found;
     const lane = this.#journal.lane({ queue: this.queue, priority: wanted });
     this.lanes = [...this.lanes, lane].sort((a, b) => a.priority - b.priority);
     return lane;
+  }
+
+  /** Deletes a lane with what it holds, as part of the current step. */
+  removeLane(lane: Lane): void {
+    this.lanes = this.lanes.filter((other) => other !== lane);
+    this.#journal.deleteLane(lane);
   }
 
   get bytes(): number {
@@ -73,7 +83,19 @@ export class Endpoint {
     return bytes;
   }
 
-  get isFull(): boolean {
-    return this.overflow === "refuse" && this.bytes >= this.bytesMax;
+  get length(): number {
+    let length = 0;
+    for (const lane of this.lanes) length += lane.length;
+    return length;
   }
+
+  /** Producers have to wait. A log has nobody who could make room, so nobody waits for it. */
+  get isFull(): boolean {
+    return this.overflow === "refuse" && !this.isLog && this.bytes >= this.bytesMax;
+  }
+}
+
+function kindOf(name: string): EndpointKind {
+  if (name.startsWith(DEAD_LETTER_PREFIX)) return "deadLetters";
+  return name === UPSTREAM ? "upstream" : "input";
 }

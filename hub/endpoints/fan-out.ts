@@ -98,7 +98,11 @@ function route(run: Run, plan: OutputPlan, sink: ResultSink): void {
     if (first.condition === null) append(run, first, plan.sourceId, sink);
     else
       eachEntry(run, (from, to) => {
-        const option = choose(target, flyweight.at(run.block, from + ENTRY.SIZE, plan.origin));
+        const option = choose(
+          target,
+          flyweight.at(run.block, from + ENTRY.SIZE, plan.origin),
+          sink.ingress.metrics,
+        );
         if (option !== null) append({ block: run.block, from, to, count: 1 }, option, plan.sourceId, sink);
       });
   }
@@ -139,7 +143,7 @@ function emitRun(block: Block, from: number, count: number, plan: OutputPlan, si
 function emit(block: Block, frame: number, to: number, plan: OutputPlan, { ingress }: ResultSink): void {
   let matched = false;
   for (const target of plan.targets) {
-    const option = choose(target, flyweight.at(block, frame, plan.origin));
+    const option = choose(target, flyweight.at(block, frame, plan.origin), ingress.metrics);
     if (option === null) continue;
     matched = true;
     option.lane.appendFrame(block, frame, to, {

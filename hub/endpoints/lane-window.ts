@@ -105,7 +105,8 @@ export class LaneWindow {
     const { lane } = this;
     const { reader } = lane;
     const end = Math.min(lane.durable, lane.tail, this.#base + WINDOW);
-    while (reader.offset < end) {
+    // A lane that has to give entries up waits for what is in hand: nothing new is taken.
+    while (reader.offset < end && !lane.isHeld) {
       this.block = lane.makeResident(reader);
       if (this.#states[reader.offset % WINDOW] !== STATE.SETTLED) {
         this.at = reader.at;

@@ -159,11 +159,14 @@ export class ModuleLink implements Consumer {
     return best;
   }
 
-  /** Drops what has expired at the head; entries in flight never expire. */
+  /** Drops what has expired at the head; entries in flight never expire, and those behind them wait for them. */
   #hasEntry(lane: Lane): boolean {
-    if (lane.reader.offset >= lane.tail) return false;
-    if (lane.reader.offset > lane.cursor.offset) return true;
+    if (lane.isHeld || lane.reader.offset >= lane.tail) return false;
     const now = this.#host.nowPowered();
+    if (lane.reader.offset > lane.cursor.offset) {
+      const block = lane.makeResident(lane.reader);
+      return entryDeadline(block, lane.reader.at) > now;
+    }
     let expired = 0;
     while (lane.cursor.offset < lane.tail && expired < EXPIRED_PER_TURN_MAX) {
       const block = lane.makeResident(lane.cursor);

@@ -192,7 +192,7 @@ export class Publisher {
     const message = flyweight.at(block, frame, plan.origin);
     const chosen: { readonly option: Option; readonly endpoint: Endpoint }[] = [];
     for (const target of plan.targets) {
-      const option = choose(target, message);
+      const option = choose(target, message, this.#ingress.metrics);
       if (option === null) continue;
       if (target.endpoint.isFull) return false;
       chosen.push({ option, endpoint: target.endpoint });

@@ -59,6 +59,8 @@ export class Lane implements LaneKey {
   /** Bytes between cursor and tail. */
   bytes = 0;
   deleted = false;
+  /** Nothing more is handed over until what is in flight is settled: the entries behind it are to be given up. */
+  isHeld = false;
   dirty = false;
   #marks: { readonly at: number; readonly position: Position }[] = [];
   #evictFrom: Slab;

@@ -26,6 +26,8 @@ export interface CompiledRoute {
    * message does.
    */
   readonly condition: Predicate | null;
+  /** Does the condition say no? A message that it neither takes nor refuses could not be judged (J29). */
+  readonly refuses: Predicate;
   /** `condition` may have the body parsed. */
   readonly usesBody: boolean;
 }
@@ -34,7 +36,8 @@ export interface CompiledRoute {
 export function compileRoute(query: string): CompiledRoute {
   const { source, where, sink } = parseRoute(query);
   const compiled = { query, source: compileSource(source), sink };
-  if (where === null) return { ...compiled, condition: null, usesBody: false };
+  if (where === null) return { ...compiled, condition: null, refuses: () => false, usesBody: false };
   const term = compileCondition(where, query);
-  return { ...compiled, condition: isAlwaysTrue(term) ? null : term.isTrue, usesBody: term.usesBody };
+  const { isTrue, isFalse, usesBody } = term;
+  return { ...compiled, condition: isAlwaysTrue(term) ? null : isTrue, refuses: isFalse, usesBody };
 }

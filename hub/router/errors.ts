@@ -53,7 +53,7 @@ export class RouteCycleError extends SandpiperError {
     const path = [...modules, modules[0] ?? ""].join(" -> ");
     super("SP_ROUTE_CYCLE", `routes: cycle ${path} through ${routes.map(quote).join(", ")}`, {
       details: { modules, routes },
-      hint: "remove one of these routes: messages that go in circles fill the lanes they wait in",
+      hint: 'remove one of these routes, or let a queue on the way make room ("overflow": "drop_oldest")',
     });
   }
 }

@@ -15,6 +15,7 @@ export const DEFAULT_PRIORITY = 10;
 export interface Option {
   /** `null` = always. */
   readonly condition: ((message: RouteMessage) => boolean) | null;
+  readonly refuses: (message: RouteMessage) => boolean;
   readonly lane: Lane;
   /** Infinity = never expires. */
   readonly timeToLiveMs: number;
@@ -47,17 +48,23 @@ export class Router {
     for (const { compiled, endpoint, priority, timeToLiveMs } of this.#routes) {
       if (!compiled.source.matchesPath(path)) continue;
       const options = byEndpoint.get(endpoint) ?? [];
-      options.push({ condition: compiled.condition, lane: endpoint.lane(priority), timeToLiveMs });
+      const { condition, refuses } = compiled;
+      options.push({ condition, refuses, lane: endpoint.lane(priority), timeToLiveMs });
       byEndpoint.set(endpoint, options);
     }
     return [...byEndpoint].map(([endpoint, options]) => ({ endpoint, options }));
   }
 }
 
-/** The route by which a message reaches a target, if any does. */
-export function choose(target: Target, message: RouteMessage): Option | null {
+/** The route by which a message reaches a target, if any does. Conditions without an answer are counted (J29). */
+export function choose(
+  target: Target,
+  message: RouteMessage,
+  counters: { undecided: number },
+): Option | null {
   for (const option of target.options) {
     if (option.condition === null || option.condition(message)) return option;
+    if (!option.refuses(message)) counters.undecided++;
   }
   return null;
 }

@@ -4,7 +4,7 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import { SandpiperError, type Fault } from "../../abi/index.ts";
-import type { Hub, ModuleOpen, RouteTable } from "../../hub/face.ts";
+import type { DroppedQueue, Hub, ModuleOpen, RouteTable } from "../../hub/face.ts";
 
 export interface FakeHub extends Hub {
   /** `setRoutes`, `open thermo`, `ready thermo`, `close thermo drain`, `close thermo fault trap`, `forget thermo`. */
@@ -14,7 +14,12 @@ export interface FakeHub extends Hub {
   /** Whether the next faults can be pinned to one record. */
   pins: boolean;
   /** What the next call of that name rejects with, once. */
-  readonly failNext: Map<"setRoutes" | "openModule" | "moduleReady" | "closeModule" | "forgetModule", Error>;
+  readonly failNext: Map<
+    "setRoutes" | "settleRoutes" | "openModule" | "moduleReady" | "closeModule" | "forgetModule",
+    Error
+  >;
+  /** What the next settling of routes says that it deleted. */
+  readonly orphans: DroppedQueue[];
   /** Calls of these names never come back. */
   readonly silent: Set<string>;
 }
@@ -44,6 +49,7 @@ export function fakeHub(): FakeHub {
     pins: false,
     failNext,
     silent,
+    orphans: [],
     async setRoutes(table) {
       const wrong = Object.entries(table.routes).find(([, { route }]) => route.includes("SYNTAX"));
       if (wrong)
@@ -51,6 +57,10 @@ export function fakeHub(): FakeHub {
       await ask("setRoutes", "setRoutes");
       // What crosses a thread must survive a structured clone.
       tables.push(structuredClone(table));
+    },
+    async settleRoutes() {
+      await ask("settleRoutes", "settleRoutes");
+      return hub.orphans.splice(0);
     },
     async openModule(spec, port) {
       await ask("openModule", `open ${spec.name}`);

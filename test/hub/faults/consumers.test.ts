@@ -210,7 +210,7 @@ test("time to live runs while the box does: not while it is off, and not with th
   after.engine.tick();
   after.subscribe("sink/in", (body) => delivered.push(body));
   expect(delivered.slice(2), "61 seconds").toEqual(["later"]);
-  expect(after.engine.metrics.expired).toBe(1);
+  expect(after.engine.metrics.expired_ttl).toBe(1);
 });
 
 test("a consumer that settles nothing has at most 1,024 deliveries in hand, and goes on where it left off [J23]", async () => {

@@ -13,10 +13,10 @@ import {
   type ToModule,
 } from "../../../abi/index.ts";
 import { deliveryHostOf } from "../../../hub/delivery-host.ts";
-import type { EndpointBounds } from "../../../hub/endpoints/endpoint.ts";
 import { Publisher, type Plan } from "../../../hub/endpoints/publisher.ts";
 import { Subscriber, type SubscriberSocket } from "../../../hub/endpoints/subscriber.ts";
 import { Engine } from "../../../hub/engine.ts";
+import type { QueueDefaults, RouteTable } from "../../../hub/face.ts";
 import { MemoryStore } from "../../../hub/journal/memory-store.ts";
 import { systemClock, type Clock } from "../../../hub/journal/powered-clock.ts";
 import { Modules } from "../../../hub/modules.ts";
@@ -24,6 +24,13 @@ import { messagePath } from "../../../hub/router/source.ts";
 import { Routes } from "../../../hub/routes.ts";
 import { bodiesOf, bodyAt } from "../frames.ts";
 import { GATEWAY } from "../hub.ts";
+
+/** Bytes a queue may hold, by what it is. */
+export interface EndpointBounds {
+  readonly input: number;
+  readonly log: number;
+  readonly deadLetters: number;
+}
 
 export const UNBOUNDED: EndpointBounds = { input: Infinity, log: Infinity, deadLetters: Infinity };
 
@@ -55,7 +62,7 @@ export class EngineBench implements AsyncDisposable {
       lingerMs: 0,
       graceMs: options.graceMs ?? 0,
       bytesMax: options.bytesMax ?? Infinity,
-      endpointBytesMax: options.bounds ?? UNBOUNDED,
+      queues: queuesOf(options.bounds ?? UNBOUNDED),
       onFailure: (error) => {
         throw error;
       },
@@ -65,8 +72,13 @@ export class EngineBench implements AsyncDisposable {
   }
 
   async route(...routes: readonly string[]): Promise<void> {
+    await this.table({}, ...routes);
+  }
+
+  /** Routes with policies of queues, and whatever else a table may say. */
+  async table(more: Partial<RouteTable>, ...routes: readonly string[]): Promise<void> {
     const named = Object.fromEntries(routes.map((route, i) => [`r${i}`, { route }]));
-    await this.routes.set({ routes: named, timeToLiveSecs: 7200 });
+    await this.routes.set({ routes: named, timeToLiveSecs: 7200, ...more });
   }
 
   /** Commits wait from now on until the returned function is called. */
@@ -130,6 +142,12 @@ export class EngineBench implements AsyncDisposable {
     await this.engine.close();
   }
 }
+
+const queuesOf = ({ input, log, deadLetters }: EndpointBounds): QueueDefaults => ({
+  input: { bytesMax: input, overflow: "refuse" },
+  upstream: { bytesMax: log, overflow: "drop_oldest" },
+  deadLetters: { bytesMax: deadLetters },
+});
 
 /** One connection that publishes. */
 export class TestPublisher {
