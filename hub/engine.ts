@@ -270,10 +270,10 @@ export class Engine implements Ingress, GiveUp {
     this.journal.touch(lane);
   }
 
-  /** Lanes of priorities that no route has any more, once they are drained and that is on disk. */
+  /** Lanes of priorities that no route has any more, once they are drained. */
   #forgetOldLanes(endpoint: Endpoint): void {
     for (const lane of endpoint.lanes) {
-      const isDrained = lane.length === 0 && lane.durable >= lane.tail && lane.durableCursor >= lane.tail;
+      const isDrained = lane.length === 0 && lane.durable >= lane.tail;
       if (isDrained && !endpoint.routed.has(lane.priority)) endpoint.removeLane(lane);
     }
   }

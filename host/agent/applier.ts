@@ -71,6 +71,8 @@ export class Applier {
       log.error({ err: error }, "boot failed");
       return { status: refusalOf(this.#version, error), resume };
     }
+    // Should the last settling have been cut off. What is resumed may be the way back, and settles by itself.
+    if (start && resume === null && told.length === 0) await this.#settleRoutes();
     return { status: this.#bootStatus(start, desired.record, told), resume };
   }
 

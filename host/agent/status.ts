@@ -9,7 +9,7 @@ export interface DeploymentStatus {
   /** 200 done; 400, 412, 417 refused as it is written; 500 could not be brought about, or was rolled back. */
   readonly code: number;
   readonly description: string;
-  /** What was accepted and has no effect. */
+  /** What was accepted and has no effect, and what was lost on the way. */
   readonly warnings: readonly string[];
   /** Why nothing was changed. */
   readonly error?: ErrorRecord;

@@ -106,7 +106,7 @@ test("a message that no route takes is acknowledged, dropped and counted", async
   expect((await hub.hub.status()).counters["no_route"]).toBe(1);
 });
 
-test("an endpoint whose last route goes is deleted with what it holds, and that is counted [J28]", async () => {
+test("an endpoint whose last route goes is kept until routes are settled, then deleted and told of [J28]", async () => {
   await using hub = await startHub();
   const route = 'FROM /messages/* INTO BrokeredEndpoint("/modules/sink/inputs/in")';
   await hub.routes({ a: { route, priority: 3 } });
@@ -115,7 +115,13 @@ test("an endpoint whose last route goes is deleted with what it holds, and that 
   await hub.routes({ b: { route, priority: 5 } });
   expect((await hub.hub.queues()).find(({ priority }) => priority === 3)?.length).toBe(5);
   await hub.routes({});
-  expect((await hub.hub.queues()).filter(({ endpoint }) => endpoint === "sink/in")).toEqual([]);
+  const ofSink = async () => (await hub.hub.queues()).filter(({ endpoint }) => endpoint === "sink/in");
+  expect((await ofSink())[0]?.length).toBe(5);
+  const [dropped] = await hub.hub.settleRoutes();
+  expect(dropped).toMatchObject({ endpoint: "sink/in", messages: 5 });
+  expect(dropped!.bytes).toBeGreaterThan(5 * 64);
+  expect(await ofSink()).toEqual([]);
+  expect(await hub.hub.settleRoutes()).toEqual([]);
   expect((await hub.hub.status()).counters["dropped_with_endpoint"]).toBe(5);
 });
 

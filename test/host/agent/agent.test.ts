@@ -12,6 +12,8 @@ import { openBench } from "./bench.ts";
 
 const ROUTES = { up: "FROM /messages/modules/thermo/outputs/* INTO $upstream" };
 const BROKEN: Fault = { kind: "init", message: "no config" };
+/** Of the calls to the hub. */
+const isOfModules = (call: string): boolean => !/^(set|settle)Routes$/.test(call);
 
 test("a deployment's routes are set, and its modules run with their configuration and limits", async () => {
   const { dir, build, start, deployment } = await openBench();
@@ -58,7 +60,7 @@ test("the same deployment again changes nothing that runs, and compiles nothing"
   expect(await agent.apply(json, { baseDir: dir })).toMatchObject({ version: 2, code: 200 });
   expect(sandboxes.starts.length).toBe(1);
   expect(compiled).toEqual(["thermo 1.0.0"]);
-  expect(hub.calls.filter((call) => call !== "setRoutes")).toEqual(["open thermo", "ready thermo"]);
+  expect(hub.calls.filter(isOfModules)).toEqual(["open thermo", "ready thermo"]);
 });
 
 test("a module that is not listed keeps its configuration; a changed one restarts it", async () => {
@@ -100,7 +102,7 @@ test("a module that leaves is stopped, and forgotten only when the new deploymen
   const { agent, hub } = start();
   await agent.apply(deployment({ thermo: {}, pump: {} }), { baseDir: dir });
   await agent.apply(deployment({ thermo: {} }), { baseDir: dir });
-  expect(hub.calls.slice(-2)).toEqual(["close pump drain", "forget pump"]);
+  expect(hub.calls.slice(-3)).toEqual(["close pump drain", "settleRoutes", "forget pump"]);
   expect(await readdir(join(dir, "logs"))).toEqual(["thermo.log"]);
   const stored = (await readdir(join(dir, "artifacts", "sha256"))).filter((name) => name.endsWith(".wasm"));
   expect(stored.length).toBe(1);
@@ -111,7 +113,7 @@ test("modules start in the order of startupOrder", async () => {
   for (const name of ["a", "b", "c"]) await build(name);
   const { agent, hub } = start();
   await agent.apply(deployment({ a: { startupOrder: 2 }, b: {}, c: { startupOrder: 1 } }), { baseDir: dir });
-  const opened = hub.calls.filter((call) => call !== "setRoutes");
+  const opened = hub.calls.filter(isOfModules);
   expect(opened).toEqual(["open c", "ready c", "open a", "ready a", "open b", "ready b"]);
 });
 
@@ -200,9 +202,7 @@ test.for(refusals)("a deployment that %s changes nothing", async ([, make, code,
   expect(status.description).toMatch(why);
   expect(status.error).toBeDefined();
   expect(hub.tables).toEqual(before.tables);
-  expect(hub.calls.filter((call) => call !== "setRoutes")).toEqual(
-    before.calls.filter((call) => call !== "setRoutes"),
-  );
+  expect(hub.calls.filter(isOfModules)).toEqual(before.calls.filter(isOfModules));
   expect(running()).toEqual(["thermo 1.0.0"]);
   expect(agent.modules()[0]!.startedAt).toBe(before.started);
   expect(agent.reported()).toMatchObject({ lastDesiredVersion: 2, lastDesiredStatus: { code } });
@@ -265,6 +265,50 @@ test("a deployment that does not become healthy is rolled back: modules, routes 
   expect(sandboxes.running("thermo")!.spec.config).toEqual({ a: 1 });
   expect(hub.tables.at(-1)).toEqual(hub.tables[0]);
   expect(hub.calls.filter((call) => call.startsWith("forget"))).toEqual(["forget extra"]);
+});
+
+test("queues without a route go when a deployment is healthy or rolled back, and what they held is told [J28]", async () => {
+  const { dir, build, start, deployment } = await openBench();
+  await build("thermo");
+  const { agent, hub, sandboxes, log } = start();
+  await agent.apply(deployment({ thermo: {} }, { routes: ROUTES }), { baseDir: dir });
+  hub.orphans.push({ endpoint: "pump/in", messages: 3, bytes: 4711 });
+  const status = await agent.apply(deployment({ thermo: {} }), { baseDir: dir });
+  const told =
+    'queue "pump/in" was deleted, since no route leads to it any more: it held 3 messages, 4711 bytes';
+  expect(status).toMatchObject({ code: 200, warnings: [told] });
+  expect(log.kept.map(({ fields }) => fields)).toContainEqual({
+    endpoint: "pump/in",
+    messages: 3,
+    bytes: 4711,
+  });
+
+  sandboxes.behaviours.set((await build("thermo", { version: "2.0.0" })).slice(7), BROKEN);
+  hub.calls.length = 0;
+  hub.orphans.push({ endpoint: "new/in", messages: 1, bytes: 64 });
+  const back = await agent.apply(deployment({ thermo: {} }, { routes: ROUTES }), { baseDir: dir });
+  expect(back).toMatchObject({ rolledBackTo: 2, warnings: [expect.stringContaining("new/in")] });
+  const [routes, restored, settled] = ["setRoutes", "setRoutes", "settleRoutes"].map(
+    (
+      (from) => (call) =>
+        (from = hub.calls.indexOf(call, from + 1))
+    )(-1),
+  );
+  expect([routes! >= 0, restored! > routes!, settled! > restored!]).toEqual([true, true, true]);
+});
+
+test("a roll-back that could not restore the routes deletes no queue", async () => {
+  const { dir, build, start, deployment } = await openBench();
+  await build("thermo");
+  const { agent, hub, sandboxes } = start();
+  await agent.apply(deployment({ thermo: {} }, { routes: ROUTES }), { baseDir: dir });
+  sandboxes.behaviours.set((await build("thermo", { version: "2.0.0" })).slice(7), BROKEN);
+  const applied = agent.apply(deployment({ thermo: {} }), { baseDir: dir });
+  await expect.poll(() => hub.tables.length).toBe(2);
+  hub.failNext.set("setRoutes", new Error("store is full"));
+  hub.calls.length = 0;
+  expect((await applied).description).toContain("its routes could not be restored: store is full");
+  expect(hub.calls).not.toContain("settleRoutes");
 });
 
 test("a module that fails for good is not waited for", async () => {

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { decodeDeployment } from "../../../host/agent/deployment.ts";
 import { DeploymentError } from "../../../host/agent/errors.ts";
 import { manifest, moduleEntry } from "../../support/manifest.ts";
@@ -279,6 +279,50 @@ test("unknown keys are accepted, and each is named in a warning", () => {
     `${HUB}.mqttBroker: not supported, has no effect`,
     'modulesContent.thremo["properties.desired"]: no such module in the deployment, has no effect',
   ]);
+});
+
+describe("policies of queues", () => {
+  const withStore = (store: object) => manifest({ hub: { storeAndForwardConfiguration: store } });
+
+  test("become part of the route table, as the hub has them", () => {
+    const { routes } = decodeDeployment(
+      withStore({
+        timeToLiveSecs: 5,
+        queues: {
+          "thermo/in": { maxBytes: 2_000_000, overflow: "dead_letter", maxDeliveryCount: 10 },
+          $upstream: { overflow: "drop_oldest" },
+        },
+        storeLimits: { maxSizeBytes: 3_000_000 },
+      }),
+    );
+    expect(routes).toMatchObject({ timeToLiveSecs: 5, storeBytesMax: 3_000_000 });
+    expect({ ...routes.queues }).toEqual({
+      "thermo/in": { bytesMax: 2_000_000, overflow: "dead_letter", deliveriesMax: 10 },
+      $upstream: { overflow: "drop_oldest" },
+    });
+    expect(decodeDeployment(withStore({})).routes).not.toHaveProperty("queues");
+  });
+
+  test.each([
+    [{ "a/b": { maxSize: 1 } }, '["a/b"].maxSize: unknown key'],
+    [{ "a/b": { maxBytes: 1_000 } }, '["a/b"].maxBytes: must be >= 1048576, got 1000'],
+    [
+      { "a/b": { overflow: "drop" } },
+      '["a/b"].overflow: must be one of "refuse", "drop_oldest", "dead_letter", got "drop"',
+    ],
+    [
+      { $upstream: { overflow: "refuse" } },
+      '.$upstream.overflow: must be one of "drop_oldest", "dead_letter", got "refuse"',
+    ],
+    [{ "a/b": { maxDeliveryCount: 0 } }, '["a/b"].maxDeliveryCount: must be >= 1, got 0'],
+    [{ "a/b": null }, '["a/b"]: must be object, got null'],
+    [{ a: {} }, ': key "a" has characters that are not allowed'],
+    [{ $dlq: {} }, ': key "$dlq" has characters that are not allowed'],
+  ])("%j is refused with its place", (queues, message) => {
+    const error = refusal(withStore({ queues }));
+    expect(error).toMatchObject({ status: 400 });
+    expect(error.message).toBe(`deployment: ${HUB}.storeAndForwardConfiguration.queues${message}`);
+  });
 });
 
 test("keys named __proto__ are names like any other", () => {
