@@ -59,6 +59,7 @@ export class Endpoint {
     this.bytesMax = policy.bytesMax ?? bytesMax;
     this.overflow = policy.overflow ?? overflow;
     this.deliveriesMax = policy.deliveriesMax ?? Infinity;
+    for (const lane of this.lanes) lane.isHeld = false; // what the policy before was waiting for
   }
 
   /** The lane of a priority. A log keeps one order, so it has one lane. */
