@@ -4,10 +4,11 @@
  * durable, acknowledgements and deliveries that waited for it go out (J1).
  */
 import { randomBytes } from "node:crypto";
-import { entryDeadline, type Block, type DeadLetterReason } from "../abi/index.ts";
+import type { Block, DeadLetterReason } from "../abi/index.ts";
 import { bury } from "./endpoints/dead-letters.ts";
 import { Endpoints } from "./endpoints/endpoints.ts";
 import { UPSTREAM, type Endpoint } from "./endpoints/endpoint.ts";
+import { expire } from "./endpoints/expiry.ts";
 import { makeRoom, type GiveUp } from "./endpoints/overflow.ts";
 import type { Ingress, Publisher } from "./endpoints/publisher.ts";
 import { Journal } from "./journal/journal.ts";
@@ -22,8 +23,6 @@ import { Sources } from "./sources.ts";
 
 /** How often waiting entries are looked through for expired ones, ms. */
 const EXPIRY_SWEEP_MS = 30_000;
-/** Entries one sweep may drop per lane. */
-const EXPIRED_PER_SWEEP_MAX = 100_000;
 
 export interface EngineOptions {
   readonly store: Store;
@@ -246,27 +245,21 @@ export class Engine implements Ingress, GiveUp {
 
   /** Entries that expired with nobody to hand them to; what is in flight never expires (J21). */
   #sweepExpired(): void {
+    this.journal.powered.review();
     this.tick();
     for (const endpoint of this.endpoints.all()) {
       if (endpoint.isLog) continue;
-      for (const lane of endpoint.lanes) this.#expire(lane);
+      for (const lane of endpoint.lanes) this.#expire(endpoint, lane);
       this.#forgetOldLanes(endpoint);
     }
     this.#makeRoom();
     this.stepped();
   }
 
-  #expire(lane: Lane): void {
-    let expired = 0;
-    while (lane.cursor.offset < lane.durable && lane.cursor.offset === lane.reader.offset) {
-      if (expired >= EXPIRED_PER_SWEEP_MAX || lane.cursor.offset >= lane.tail) break;
-      const block = lane.makeResident(lane.cursor);
-      if (entryDeadline(block, lane.cursor.at) > this.poweredNow) break;
-      lane.settleOne();
-      expired++;
-    }
-    if (expired === 0) return;
-    this.expired(lane, expired);
+  #expire(endpoint: Endpoint, lane: Lane): void {
+    const count = expire(endpoint, lane, this.poweredNow);
+    if (count === 0) return;
+    this.expired(lane, count);
     this.journal.touch(lane);
   }
 

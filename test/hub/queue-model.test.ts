@@ -94,7 +94,8 @@ class Site {
     const { dropped_oldest, expired_ttl } = this.bench.engine.metrics;
     this.taken += dropped_oldest + expired_ttl;
     this.crashes++;
-    this.bench.engine.journal.state = "failed"; // seals nothing any more
+    this.bench.engine.journal.state = "failed"; // commits nothing any more
+    await this.bench[Symbol.asyncDispose]();
     await turn();
     await this.start();
   }

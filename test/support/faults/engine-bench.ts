@@ -41,6 +41,7 @@ export interface EngineBenchOptions {
   readonly graceMs?: number;
   readonly bytesMax?: number;
   readonly bounds?: EndpointBounds;
+  readonly timeToLiveClock?: "powered" | "wall";
 }
 
 export class EngineBench implements AsyncDisposable {
@@ -62,6 +63,7 @@ export class EngineBench implements AsyncDisposable {
       lingerMs: 0,
       graceMs: options.graceMs ?? 0,
       bytesMax: options.bytesMax ?? Infinity,
+      timeToLiveClock: options.timeToLiveClock ?? "powered",
       queues: queuesOf(options.bounds ?? UNBOUNDED),
       onFailure: (error) => {
         throw error;
