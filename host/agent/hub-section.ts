@@ -51,11 +51,9 @@ export function decodeHubSection(
         ? {}
         : { storeBytesMax: store.storeLimits.maxSizeBytes }),
     },
-    warnings: [
-      ...(["mqttBroker", "integrity"] as const)
-        .filter((key) => desired[key] !== undefined)
-        .map((key) => `${formatPath([...at, key])}: not supported, has no effect`),
-    ],
+    warnings: (["mqttBroker", "integrity"] as const)
+      .filter((key) => desired[key] !== undefined)
+      .map((key) => `${formatPath([...at, key])}: not supported, has no effect`),
   };
 }
 
