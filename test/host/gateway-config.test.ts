@@ -47,7 +47,7 @@ test.for([
 
 test("an unknown key is answered with the known ones", async () => {
   await expect(decode('{"gatewayId":"gw","store":{"maxBytes":1}}')).rejects.toMatchObject({
-    hint: "known keys here: backend, bytesMax, lingerMs, graceMs, timeToLiveClock, queues",
+    hint: "known keys here: backend, bytesMax, lingerMs, graceMs, logBytes, checkpointBytes, checkpointMs, timeToLiveClock, queues",
   });
 });
 

@@ -165,7 +165,7 @@ test("an expired message is not delivered [contract 10]", async () => {
   const first = new Promise<string>((resolve) => client.on("message", (_, body) => resolve(body.toString())));
   await client.subscribeAsync("devices/gw/modules/sink/#", { qos: 1 });
   expect(await first).toBe("new");
-  expect((await hub.hub.status()).counters["expired"]).toBe(1);
+  expect((await hub.hub.status()).counters["expired_ttl"]).toBe(1);
 });
 
 test("a module that names outputs without end loses those messages, and nobody else anything", async () => {
