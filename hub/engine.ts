@@ -250,7 +250,6 @@ export class Engine implements Ingress, GiveUp {
     for (const endpoint of this.endpoints.all()) {
       if (endpoint.isLog) continue;
       for (const lane of endpoint.lanes) this.#expire(endpoint, lane);
-      this.#forgetOldLanes(endpoint);
     }
     this.#makeRoom();
     this.stepped();
@@ -261,14 +260,6 @@ export class Engine implements Ingress, GiveUp {
     if (count === 0) return;
     this.expired(lane, count);
     this.journal.touch(lane);
-  }
-
-  /** Lanes of priorities that no route has any more, once they are drained. */
-  #forgetOldLanes(endpoint: Endpoint): void {
-    for (const lane of endpoint.lanes) {
-      const isDrained = lane.length === 0 && lane.durable >= lane.tail;
-      if (isDrained && !endpoint.routed.has(lane.priority)) endpoint.removeLane(lane);
-    }
   }
 
   async close(): Promise<void> {

@@ -45,12 +45,10 @@ export function routesThrough(chain: readonly string[], inputBytesMax?: number):
         : `/messages/modules/${chain[i - 1]!}/outputs/out`;
     return [`to-${module}`, { route: `FROM ${from} INTO ${input(module)}` }] as const;
   });
+  const table = { timeToLiveSecs: TIME_TO_LIVE_SECS, routes: Object.fromEntries(routes) };
+  if (inputBytesMax === undefined) return table;
   const bounds = [...chain, SINK].map((module) => [`${module}/in`, { bytesMax: inputBytesMax }] as const);
-  return {
-    timeToLiveSecs: TIME_TO_LIVE_SECS,
-    routes: Object.fromEntries(routes),
-    ...(inputBytesMax === undefined ? {} : { queues: Object.fromEntries(bounds) }),
-  };
+  return { ...table, queues: Object.fromEntries(bounds) };
 }
 
 export interface Gateway {
