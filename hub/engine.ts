@@ -5,19 +5,22 @@
  */
 import { randomBytes } from "node:crypto";
 import { entryDeadline, type Block, type DeadLetterReason } from "../abi/index.ts";
-import { bury } from "./endpoints/dead-letters.ts";
+import { DeadLetters } from "./endpoints/dead-letters.ts";
 import { Endpoints } from "./endpoints/endpoints.ts";
-import { ENDPOINT_BYTES_MAX, UPSTREAM, type EndpointBounds } from "./endpoints/endpoint.ts";
+import { ENDPOINT_BYTES_MAX, UPSTREAM, type Endpoint, type EndpointBounds } from "./endpoints/endpoint.ts";
 import { trim } from "./endpoints/event-log.ts";
+import type { LetterOrigin } from "./endpoints/letter.ts";
 import type { Ingress, Publisher } from "./endpoints/publisher.ts";
 import { Journal } from "./journal/journal.ts";
 import type { Lane } from "./journal/lane.ts";
 import type { Clock } from "./journal/powered-clock.ts";
 import type { Store } from "./journal/store.ts";
 import { TABLE } from "./journal/tables.ts";
+import { LaneLosses } from "./lane-losses.ts";
 import { Metrics } from "./metrics.ts";
-import { Router, type Target } from "./router/router.ts";
+import { Router, type ActiveRoute, type Target } from "./router/router.ts";
 import { Sources } from "./sources.ts";
+import { Taps } from "./tap.ts";
 
 /** How often waiting entries are looked through for expired ones, ms. */
 const EXPIRY_SWEEP_MS = 30_000;
@@ -37,8 +40,11 @@ export interface EngineOptions {
 export class Engine implements Ingress {
   readonly journal: Journal;
   readonly endpoints: Endpoints;
+  readonly deadLetters: DeadLetters;
   readonly sources: Sources;
+  readonly taps: Taps;
   readonly metrics = new Metrics();
+  readonly losses = new LaneLosses();
   readonly clock: Clock;
   wallNow: number;
   poweredNow: number;
@@ -71,7 +77,11 @@ export class Engine implements Ingress {
     this.wallNow = options.clock.wall();
     this.poweredNow = this.journal.powered.now();
     this.endpoints = new Endpoints(this.journal, options.endpointBytesMax ?? ENDPOINT_BYTES_MAX);
+    this.deadLetters = new DeadLetters(this.journal, this.endpoints, (lane, count) =>
+      this.dropped(lane, count),
+    );
     this.sources = new Sources(this.journal);
+    this.taps = new Taps(this.endpoints, this.sources, options.clock);
     this.endpoints.open(UPSTREAM);
     [this.uidEpoch, this.uidBoot] = this.#countBoot();
     this.#sweep = setInterval(() => this.#sweepExpired(), EXPIRY_SWEEP_MS).unref();
@@ -98,6 +108,11 @@ export class Engine implements Ingress {
     return this.#router.targets(path);
   }
 
+  /** Routes in force that lead to an endpoint, most urgent first. */
+  routesTo(endpoint: Endpoint): readonly ActiveRoute[] {
+    return this.#router.routesTo(endpoint);
+  }
+
   /** Full by our own counter (J19), or as the disk has it: producers wait, consumers and results go on. */
   get isStoreFull(): boolean {
     return this.#isStoreFull || !this.journal.admits;
@@ -120,6 +135,7 @@ export class Engine implements Ingress {
     this.#isTurnPending = false;
     this.tick();
     this.journal.stepped(this.clock.monotonic());
+    if (this.taps.isAny) this.taps.look(); // before anybody consumes what is new
     this.journal.kick();
     if (!this.journal.isLingering) this.#pumpModules();
   };
@@ -186,9 +202,21 @@ export class Engine implements Ingress {
     for (const lane of log?.lanes ?? []) {
       const dropped = trim(lane, log!.bytesMax);
       if (dropped === 0) continue;
-      this.metrics.dropped_oldest += dropped;
+      this.dropped(lane, dropped);
       this.journal.touch(lane);
     }
+  }
+
+  /** Entries of a lane were given up to make room. */
+  dropped(lane: Lane, count: number): void {
+    this.metrics.dropped_oldest += count;
+    this.losses.add(lane, "dropped", count);
+  }
+
+  /** The time to live of a lane's entries has ended. */
+  expired(lane: Lane, count: number): void {
+    this.metrics.expired += count;
+    this.losses.add(lane, "expired", count);
   }
 
   /** Room may be new: a consumer has settled, or an endpoint is gone. */
@@ -210,14 +238,16 @@ export class Engine implements Ingress {
   }
 
   /** Gives a frame up, as part of the current step. */
-  bury(endpoint: string, digest: string | null, block: Block, frame: number, reason: DeadLetterReason): void {
+  bury(
+    endpoint: string,
+    digest: string | null,
+    block: Block,
+    frame: number,
+    reason: DeadLetterReason & LetterOrigin,
+  ): void {
     this.metrics.dead_lettered++;
-    bury(this.journal, this.endpoints, block, frame, {
-      ...reason,
-      endpoint,
-      digest,
-      diedAtMs: this.clock.wall(),
-    });
+    const diedAtMs = this.clock.wall();
+    this.deadLetters.bury(block, frame, { ...reason, endpoint, digest, diedAtMs });
   }
 
   /** Entries that expired with nobody to hand them to; what is in flight never expires (J21). */
@@ -240,12 +270,13 @@ export class Engine implements Ingress {
       expired++;
     }
     if (expired === 0) return;
-    this.metrics.expired += expired;
+    this.expired(lane, expired);
     this.journal.touch(lane);
   }
 
   async close(): Promise<void> {
     clearInterval(this.#sweep);
+    this.taps.closeAll();
     for (const wake of this.#eventReaders.splice(0)) wake();
     await this.journal.close();
   }

@@ -3,7 +3,7 @@
  * and, when it is a module, consumes its inputs. One live connection per identity; the newest wins (contract
  * §0, 12).
  */
-import { MESSAGE_BYTES_MAX, NO_SECTIONS, type Block } from "../abi/index.ts";
+import { ENTRY, entryPriority, MESSAGE_BYTES_MAX, NO_SECTIONS, type Block } from "../abi/index.ts";
 import { ClientTroubles } from "./client-troubles.ts";
 import type { Engine } from "./engine.ts";
 import { Publisher, type Plan } from "./endpoints/publisher.ts";
@@ -213,11 +213,12 @@ export class Sessions implements MqttHandler<Session, Plan> {
     return {
       nowPowered: () => engine.poweredNow,
       undeliverable: ({ name }, block, frame) => {
-        engine.bury(name, null, block, frame, { reason: "undeliverable" });
+        const priority = entryPriority(block, frame - ENTRY.SIZE);
+        engine.bury(name, null, block, frame, { reason: "undeliverable", priority });
         engine.journal.step();
       },
       expired: (lane, count) => {
-        engine.metrics.expired += count;
+        engine.expired(lane, count);
         engine.journal.touch(lane);
       },
       delivered: () => void engine.metrics.delivered++,
