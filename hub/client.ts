@@ -25,6 +25,13 @@ const METHODS = [
   "readEvents",
   "queues",
   "deadLetters",
+  "deadLetter",
+  "replayDeadLetters",
+  "purgeDeadLetters",
+  "openTap",
+  "readTap",
+  "closeTap",
+  "compact",
   "keyValues",
   "status",
 ] as const satisfies readonly (keyof Hub)[];

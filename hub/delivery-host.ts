@@ -1,4 +1,5 @@
 /** What the engine is to a consumer on the network: its clock, its rows, and the steps that settling takes. */
+import { ENTRY, entryPriority } from "../abi/index.ts";
 import type { DeliveryHost } from "./endpoints/delivery-window.ts";
 import type { Engine } from "./engine.ts";
 
@@ -13,7 +14,8 @@ export function deliveryHostOf(engine: Engine): DeliveryHost {
     },
     expired: (lane) => engine.expired(lane, 1),
     bury(endpoint, block, frame, reason) {
-      engine.bury(endpoint.name, null, block, frame, reason);
+      const priority = entryPriority(block, frame - ENTRY.SIZE);
+      engine.bury(endpoint.name, null, block, frame, { ...reason, priority });
       journal.step();
     },
     settled(lane) {

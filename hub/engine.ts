@@ -5,10 +5,11 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Block, DeadLetterReason } from "../abi/index.ts";
-import { bury } from "./endpoints/dead-letters.ts";
+import { DeadLetters } from "./endpoints/dead-letters.ts";
 import { Endpoints } from "./endpoints/endpoints.ts";
 import { UPSTREAM, type Endpoint } from "./endpoints/endpoint.ts";
 import { expire } from "./endpoints/expiry.ts";
+import type { LetterOrigin } from "./endpoints/letter.ts";
 import { makeRoom, type GiveUp } from "./endpoints/overflow.ts";
 import type { Ingress, Publisher } from "./endpoints/publisher.ts";
 import { Journal } from "./journal/journal.ts";
@@ -17,9 +18,11 @@ import type { Clock, ClockMode } from "./journal/powered-clock.ts";
 import type { Store } from "./journal/store.ts";
 import { TABLE } from "./journal/tables.ts";
 import { QUEUE_DEFAULTS, type QueueDefaults } from "./face.ts";
+import { LaneLosses } from "./lane-losses.ts";
 import { Metrics } from "./metrics.ts";
-import { Router, type Target } from "./router/router.ts";
+import { Router, type ActiveRoute, type Target } from "./router/router.ts";
 import { Sources } from "./sources.ts";
+import { Taps } from "./tap.ts";
 
 /** How often waiting entries are looked through for expired ones, ms. */
 const EXPIRY_SWEEP_MS = 30_000;
@@ -38,8 +41,11 @@ export interface EngineOptions {
 export class Engine implements Ingress, GiveUp {
   readonly journal: Journal;
   readonly endpoints: Endpoints;
+  readonly deadLetters: DeadLetters;
   readonly sources: Sources;
+  readonly taps: Taps;
   readonly metrics = new Metrics();
+  readonly losses = new LaneLosses();
   readonly clock: Clock;
   wallNow: number;
   poweredNow: number;
@@ -76,7 +82,11 @@ export class Engine implements Ingress, GiveUp {
     this.wallNow = options.clock.wall();
     this.poweredNow = this.journal.powered.now();
     this.endpoints = new Endpoints(this.journal, options.queues ?? QUEUE_DEFAULTS);
+    this.deadLetters = new DeadLetters(this.journal, this.endpoints, (lane, count) =>
+      this.dropped(lane, count),
+    );
     this.sources = new Sources(this.journal);
+    this.taps = new Taps(this.endpoints, this.sources, options.clock);
     this.endpoints.open(UPSTREAM);
     [this.uidEpoch, this.uidBoot] = this.#countBoot();
     this.#sweep = setInterval(() => this.#sweepExpired(), EXPIRY_SWEEP_MS).unref();
@@ -103,6 +113,11 @@ export class Engine implements Ingress, GiveUp {
     return this.#router.targets(path);
   }
 
+  /** Routes in force that lead to an endpoint, most urgent first. */
+  routesTo(endpoint: Endpoint): readonly ActiveRoute[] {
+    return this.#router.routesTo(endpoint);
+  }
+
   /** Full by our own counter (J19), or as the disk has it: producers wait, consumers and results go on. */
   get isStoreFull(): boolean {
     return this.#isStoreFull || !this.journal.admits;
@@ -125,6 +140,7 @@ export class Engine implements Ingress, GiveUp {
     this.#isTurnPending = false;
     this.tick();
     this.journal.stepped(this.clock.monotonic());
+    if (this.taps.isAny) this.taps.look(); // before anybody consumes what is new
     this.journal.kick();
     if (!this.journal.isLingering) this.#pumpModules();
   };
@@ -163,7 +179,9 @@ export class Engine implements Ingress, GiveUp {
     let bytes = 0;
     let isHolding = false;
     for (const endpoint of this.endpoints.all()) {
-      if (endpoint.overflow !== "refuse" && makeRoom(endpoint, this)) isHolding = true;
+      // Dead letters are kept within their bound as they come.
+      const mayGive = endpoint.overflow !== "refuse" && endpoint.kind !== "deadLetters";
+      if (mayGive && makeRoom(endpoint, this)) isHolding = true;
       bytes += endpoint.bytes;
     }
     this.#isHolding = isHolding;
@@ -211,18 +229,20 @@ export class Engine implements Ingress, GiveUp {
   /** The oldest entries of a lane were given up to make room. */
   dropped(lane: Lane, count: number): void {
     this.metrics.dropped_oldest += count;
+    this.losses.add(lane, "dropped", count);
     this.journal.touch(lane);
   }
 
   overflowed({ name }: Endpoint, lane: Lane, block: Block, frame: number): void {
     this.metrics.overflowed++;
     this.journal.touch(lane);
-    this.bury(name, null, block, frame, { reason: "overflow" });
+    this.bury(name, null, block, frame, { reason: "overflow", priority: lane.priority });
   }
 
   /** Time to live of a lane's entries has ended. */
-  expired(_lane: Lane, count: number): void {
+  expired(lane: Lane, count: number): void {
     this.metrics.expired_ttl += count;
+    this.losses.add(lane, "expired", count);
   }
 
   /** Resolves at the next durable group, or after `waitMs`. */
@@ -237,10 +257,16 @@ export class Engine implements Ingress, GiveUp {
   }
 
   /** Gives a frame up, as part of the current step. */
-  bury(endpoint: string, digest: string | null, block: Block, frame: number, reason: DeadLetterReason): void {
+  bury(
+    endpoint: string,
+    digest: string | null,
+    block: Block,
+    frame: number,
+    reason: DeadLetterReason & LetterOrigin,
+  ): void {
     this.metrics.dead_lettered++;
-    const info = { ...reason, endpoint, digest, diedAtMs: this.clock.wall() };
-    this.metrics.dropped_oldest += bury(this.journal, this.endpoints, block, frame, info);
+    const diedAtMs = this.clock.wall();
+    this.deadLetters.bury(block, frame, { ...reason, endpoint, digest, diedAtMs });
   }
 
   /** Entries that expired with nobody to hand them to; what is in flight never expires (J21). */
@@ -264,6 +290,7 @@ export class Engine implements Ingress, GiveUp {
 
   async close(): Promise<void> {
     clearInterval(this.#sweep);
+    this.taps.closeAll();
     for (const wake of this.#eventReaders.splice(0)) wake();
     await this.journal.close();
   }

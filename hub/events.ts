@@ -1,6 +1,6 @@
 /** Entries and letters as plain data, for whoever reads a log from outside. */
 import { decodeFrame, ENTRY, type Block } from "../abi/index.ts";
-import { reasonOf } from "./endpoints/dead-letters.ts";
+import { reasonOf } from "./endpoints/letter.ts";
 import type { DeadLetter, EventRecord } from "./face.ts";
 import type { Sources } from "./sources.ts";
 
@@ -23,6 +23,8 @@ export function deadLetter(block: Block, entryAt: number, offset: number, source
     fault: info?.fault ?? null,
     text: info?.text ?? null,
     digest: info?.digest ?? null,
+    priority: info?.priority ?? null,
+    attempt: info?.attempt ?? null,
     diedAt: new Date(info?.diedAtMs ?? 0).toISOString(),
     message: eventRecord(block, entryAt, offset, sources),
   };

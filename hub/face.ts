@@ -4,6 +4,9 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import type { Capability, Fault, Property } from "../abi/index.ts";
+import type { Compaction } from "./journal/store.ts";
+
+export type { Compaction };
 
 export interface HubConfig {
   /** Device id of the gateway itself: its modules are `<gatewayId>/<module>`. */
@@ -178,15 +181,27 @@ export interface EventPage {
   readonly oldest: number;
 }
 
+/** One lane of an endpoint. */
 export interface QueueStatus {
-  /** `module/input`, or `$upstream`. */
+  /** `module/input`, or `$upstream`; with `$dlq/` before it, its dead letters. */
   readonly endpoint: string;
+  readonly kind: "input" | "upstream" | "deadLetters";
   readonly priority: number;
   readonly length: number;
   readonly bytes: number;
+  /** Bytes that all lanes of the endpoint may hold together. */
+  readonly bytesMax: number;
   readonly oldestAgeMs: number | null;
   /** Handed to the consumer and not settled. */
   readonly inFlight: number;
+  /** Messages appended, and messages that left for whatever reason, over the last minute. */
+  readonly inPerSecond: number;
+  readonly outPerSecond: number;
+  /** What happens to a message when the endpoint is full (J21). */
+  readonly overflow: "refuse" | "drop_oldest" | "dead_letter";
+  /** Since the hub started: those whose time to live ended, and those given up to make room. */
+  readonly expired: number;
+  readonly dropped: number;
   readonly consumer: "module" | "mqtt" | "log" | null;
 }
 
@@ -197,8 +212,33 @@ export interface DeadLetter {
   readonly fault: Fault | null;
   readonly text: string | null;
   readonly digest: string | null;
+  /** Of the lane that it waited in, and how often it had been handed over before, when they are known. */
+  readonly priority: number | null;
+  readonly attempt: number | null;
   readonly diedAt: string;
   readonly message: EventRecord;
+}
+
+/** A dead letter, or where to read on among those of all endpoints. */
+export interface LetterPlace {
+  readonly endpoint: string;
+  readonly offset: number;
+}
+
+/** Why a letter stays where it is. `gone`: somebody else took it meanwhile. */
+export type ReplayRefusal = "no_route" | "queue_full" | "store_full" | "gone";
+
+export interface Replayed {
+  readonly replayed: number;
+  readonly refused: number;
+  /** How many, by reason. */
+  readonly refusals: Readonly<Partial<Record<ReplayRefusal, number>>>;
+}
+
+export interface TapPage {
+  readonly events: readonly EventRecord[];
+  /** Messages since the last page that the rate or the bounds left out. */
+  readonly skipped: number;
 }
 
 /** What a client did wrong, or had done to it: the latest, and how often there was something. */
@@ -210,10 +250,28 @@ export interface ClientTrouble {
   readonly times: number;
 }
 
+/** What was written to the store's disk over some time, and what that comes to. */
+export interface FlashUse {
+  readonly seconds: number;
+  readonly bytes: number;
+  /** Received meanwhile. */
+  readonly messages: number;
+  readonly bytesPerSecond: number;
+  /** `null` without a message. */
+  readonly bytesPerMessage: number | null;
+  readonly bytesPerDay: number;
+}
+
+export interface FlashBudget {
+  readonly lastMinute: FlashUse;
+  readonly sinceStart: FlashUse;
+}
+
 export interface HubStatus {
   readonly state: "ok" | "full" | "failed";
   readonly connections: number;
   readonly counters: Readonly<Record<string, number>>;
+  readonly flash: FlashBudget;
   /** Of the last few clients that had any, the latest first. */
   readonly troubles: readonly ClientTrouble[];
 }
@@ -256,11 +314,39 @@ export interface Hub {
     readonly limit: number;
     readonly waitMs: number;
   }): Promise<EventPage>;
+  /** All of them, dead letters included. */
   queues(): Promise<readonly QueueStatus[]>;
-  deadLetters(query: { readonly endpoint?: string; readonly from: number; readonly limit: number }): Promise<{
-    readonly letters: readonly DeadLetter[];
-    readonly next: number;
-  }>;
+  /** Of one endpoint or of all, by name and offset. `next` is `null` at the end. @throws SP_ENDPOINT_UNKNOWN */
+  deadLetters(query: {
+    readonly endpoint?: string | undefined;
+    readonly from?: LetterPlace | undefined;
+    readonly limit: number;
+  }): Promise<{ readonly letters: readonly DeadLetter[]; readonly next: LetterPlace | null }>;
+  /** @throws SP_ENDPOINT_UNKNOWN, SP_DEAD_LETTER_UNKNOWN */
+  deadLetter(place: LetterPlace): Promise<DeadLetter>;
+  /**
+   * Puts one letter, or all that are there now, back into their queue; each is one step. Durable when it resolves.
+   * @throws SP_ENDPOINT_UNKNOWN, SP_DEAD_LETTER_UNKNOWN
+   */
+  replayDeadLetters(which: {
+    readonly endpoint: string;
+    readonly offset?: number | undefined;
+  }): Promise<Replayed>;
+  /** Durable when it resolves. @throws SP_ENDPOINT_UNKNOWN, SP_DEAD_LETTER_UNKNOWN */
+  purgeDeadLetters(which: {
+    readonly endpoint: string;
+    readonly offset?: number | undefined;
+  }): Promise<{ readonly purged: number }>;
+  /** A live copy of what is appended to an endpoint from now on. @throws SP_ENDPOINT_UNKNOWN, SP_TAPS_MAX */
+  openTap(query: {
+    readonly endpoint: string;
+    readonly perSecond: number;
+  }): Promise<{ readonly tap: number }>;
+  /** Waits up to `waitMs` when there is nothing. A tap that is not read is closed. @throws SP_TAP_UNKNOWN */
+  readTap(query: { readonly tap: number; readonly waitMs: number }): Promise<TapPage>;
+  closeTap(tap: number): Promise<void>;
+  /** Gives the room of what was consumed back to the disk. @throws SP_COMPACT_UNSUPPORTED */
+  compact(): Promise<Compaction>;
   /** A module's key-value image as last committed. */
   keyValues(name: string): Promise<readonly (readonly [key: Uint8Array, value: Uint8Array])[]>;
   status(): Promise<HubStatus>;

@@ -4,11 +4,12 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import { SandpiperError, type Fault } from "../abi/index.ts";
-import { DEAD_LETTER_PREFIX, UPSTREAM, type Endpoint } from "./endpoints/endpoint.ts";
+import { UPSTREAM, type Endpoint } from "./endpoints/endpoint.ts";
 import { readLog } from "./endpoints/event-log.ts";
 import { Engine } from "./engine.ts";
-import { deadLetter, eventRecord } from "./events.ts";
+import { eventRecord } from "./events.ts";
 import type {
+  Compaction,
   DeadLetter,
   DroppedQueue,
   EventPage,
@@ -17,17 +18,21 @@ import type {
   HubStarted,
   HubStatus,
   Identity,
+  LetterPlace,
   ModuleOpen,
   ModuleOpened,
   QueueStatus,
+  Replayed,
   RouteTable,
+  TapPage,
 } from "./face.ts";
+import { Gauges } from "./gauges.ts";
 import { Identities } from "./identity/identities.ts";
 import { systemClock } from "./journal/powered-clock.ts";
 import { Modules } from "./modules.ts";
 import { listen, type MqttListener } from "./mqtt/listener.ts";
 import { openStore } from "./open-store.ts";
-import { queueStatus } from "./queue-status.ts";
+import { findDeadLetter, listDeadLetters, openTap, purgeDeadLetters, replayDeadLetters } from "./operator.ts";
 import { Routes } from "./routes.ts";
 import { Sessions } from "./sessions.ts";
 
@@ -43,6 +48,8 @@ interface Running {
   readonly identities: Identities;
   readonly sessions: Sessions;
   readonly listeners: MqttListener[];
+  readonly gauges: Gauges;
+  compacting: Promise<Compaction> | null;
 }
 
 export class LocalHub implements Hub {
@@ -74,7 +81,9 @@ export class LocalHub implements Hub {
     const modules = new Modules(engine, config.gatewayId);
     const identities = new Identities(engine.journal);
     const sessions = new Sessions(engine, identities, modules, config.gatewayId, config.hostNames ?? []);
-    const running: Running = { engine, routes, modules, identities, sessions, listeners: [] };
+    const gauges = new Gauges(engine);
+    const own = { engine, routes, modules, identities, sessions, gauges };
+    const running: Running = { ...own, listeners: [], compacting: null };
     await engine.journal.durable();
     const recoveryMs = performance.now() - begun;
     this.#running = running;
@@ -160,31 +169,55 @@ export class LocalHub implements Hub {
   }
 
   async queues(): Promise<readonly QueueStatus[]> {
-    const { engine } = this.#now;
-    engine.tick();
-    return [...engine.endpoints.all()].flatMap((endpoint) => queueStatus(endpoint, engine.wallNow));
+    return this.#now.gauges.queues();
   }
 
   async deadLetters(query: {
-    readonly endpoint?: string;
-    readonly from: number;
+    readonly endpoint?: string | undefined;
+    readonly from?: LetterPlace | undefined;
     readonly limit: number;
-  }): Promise<{ readonly letters: readonly DeadLetter[]; readonly next: number }> {
-    const { engine } = this.#now;
-    const wanted = query.endpoint === undefined ? null : DEAD_LETTER_PREFIX + query.endpoint;
-    const letters: DeadLetter[] = [];
-    let next = query.from;
-    for (const endpoint of engine.endpoints.all()) {
-      if (!endpoint.name.startsWith(DEAD_LETTER_PREFIX) || (wanted !== null && endpoint.name !== wanted))
-        continue;
-      const limit = Math.min(query.limit, PAGE_ENTRIES_MAX) - letters.length;
-      const page = readLog(endpoint.lane(0), query.from, limit, (block, at, offset) =>
-        deadLetter(block, at, offset, engine.sources),
-      );
-      letters.push(...page.entries);
-      next = Math.max(next, page.next);
-    }
-    return { letters, next };
+  }): Promise<{ readonly letters: readonly DeadLetter[]; readonly next: LetterPlace | null }> {
+    return listDeadLetters(this.#now.engine, { ...query, limit: Math.min(query.limit, PAGE_ENTRIES_MAX) });
+  }
+
+  async deadLetter(place: LetterPlace): Promise<DeadLetter> {
+    return findDeadLetter(this.#now.engine, place);
+  }
+
+  async replayDeadLetters(which: {
+    readonly endpoint: string;
+    readonly offset?: number | undefined;
+  }): Promise<Replayed> {
+    return replayDeadLetters(this.#now.engine, which);
+  }
+
+  async purgeDeadLetters(which: {
+    readonly endpoint: string;
+    readonly offset?: number | undefined;
+  }): Promise<{ readonly purged: number }> {
+    return purgeDeadLetters(this.#now.engine, which);
+  }
+
+  async openTap(query: {
+    readonly endpoint: string;
+    readonly perSecond: number;
+  }): Promise<{ readonly tap: number }> {
+    return openTap(this.#now.engine, query);
+  }
+
+  async readTap({ tap, waitMs }: { readonly tap: number; readonly waitMs: number }): Promise<TapPage> {
+    return this.#now.engine.taps.read(tap, Math.min(waitMs, WAIT_MS_MAX));
+  }
+
+  async closeTap(tap: number): Promise<void> {
+    this.#now.engine.taps.close(tap);
+  }
+
+  /** One at a time: who asks meanwhile gets the answer of the one that runs. */
+  async compact(): Promise<Compaction> {
+    const running = this.#now;
+    running.compacting ??= running.engine.journal.compact().finally(() => (running.compacting = null));
+    return running.compacting;
   }
 
   async keyValues(name: string): Promise<readonly (readonly [key: Uint8Array, value: Uint8Array])[]> {
@@ -193,7 +226,7 @@ export class LocalHub implements Hub {
   }
 
   async status(): Promise<HubStatus> {
-    const { engine, sessions } = this.#now;
+    const { engine, sessions, gauges } = this.#now;
     const { groups, entriesWritten, bytesWritten, entriesElided } = engine.journal.counters;
     const store = {
       groups,
@@ -201,10 +234,18 @@ export class LocalHub implements Hub {
       bytes_written: bytesWritten,
       entries_elided: entriesElided,
     };
+    const { logBytes, checkpointBytes, flushes, checkpoints } = engine.journal.written;
+    const flash = {
+      log_bytes: logBytes,
+      checkpoint_bytes: checkpointBytes,
+      flushes,
+      checkpoints,
+    };
     return {
       state: engine.journal.state,
       connections: sessions.count,
-      counters: { ...engine.metrics.snapshot(), ...store },
+      counters: { ...engine.metrics.snapshot(), ...store, ...flash },
+      flash: gauges.flash(),
       troubles: sessions.troubles.list(),
     };
   }
@@ -213,6 +254,7 @@ export class LocalHub implements Hub {
     const running = this.#running;
     if (running === null) return;
     this.#running = null;
+    running.gauges.close();
     for (const listener of running.listeners) await listener.close();
     running.sessions.closeAll();
     await running.modules.closeAll();

@@ -7,7 +7,8 @@ import { ENTRY, SandpiperError, type Fault } from "../abi/index.ts";
 import type { Engine } from "./engine.ts";
 import type { ModuleOpen, ModuleOpened } from "./face.ts";
 import { applyEffects, type OutputPlan, type ResultSink } from "./endpoints/fan-out.ts";
-import { ModuleLink, type LinkHost, type Suspect } from "./endpoints/module-link.ts";
+import type { LetterOrigin } from "./endpoints/letter.ts";
+import { ModuleLink, type LinkHost, type SentBatch, type Suspect } from "./endpoints/module-link.ts";
 import { TABLE } from "./journal/tables.ts";
 import { ModuleTimers } from "./module-timers.ts";
 import { messagePath } from "./router/source.ts";
@@ -153,10 +154,13 @@ export class Modules {
         engine.stepped();
         engine.metrics.module_results++;
         engine.metrics.module_records += batch.count;
-        applyEffects(result, batch, sink(batch.endpoint));
+        applyEffects(result, batch, sink(batch));
       },
-      bury: ({ endpoint, block, from }, reason) =>
-        engine.bury(endpoint, spec.digest, block, from + ENTRY.SIZE, reason),
+      bury: (batch, reason) =>
+        engine.bury(batch.endpoint, spec.digest, batch.block, batch.from + ENTRY.SIZE, {
+          ...reason,
+          ...originOf(batch),
+        }),
       expired: (lane, count) => engine.expired(lane, count),
       stepped: (lane) => {
         if (lane !== null && !lane.deleted) engine.journal.touch(lane);
@@ -167,17 +171,18 @@ export class Modules {
     };
   }
 
-  #sinkOf(spec: ModuleOpen): (endpoint: string) => ResultSink {
+  #sinkOf(spec: ModuleOpen): (batch: SentBatch) => ResultSink {
     const engine = this.#engine;
     const prefix = kvPrefix(this.#row(spec.name)!.id);
-    return (endpoint) => ({
+    return (batch) => ({
       ingress: engine,
       output: (port) => this.#output(spec.name, port),
       keyValue: (key, value) => {
         if (value === null) engine.journal.tables.delete(TABLE.KV, prefix + key);
         else engine.journal.tables.put(TABLE.KV, prefix + key, value);
       },
-      bury: (block, frame, reason) => engine.bury(endpoint, spec.digest, block, frame, reason),
+      bury: (block, frame, reason) =>
+        engine.bury(batch.endpoint, spec.digest, block, frame, { ...reason, ...originOf(batch) }),
     });
   }
 
@@ -209,6 +214,10 @@ export class Modules {
     return attached.outputs;
   }
 }
+
+/** What is known of the entries of a batch, for those that die. */
+const originOf = ({ lane, attempt }: SentBatch): LetterOrigin =>
+  lane === null ? {} : { priority: lane.priority, attempt };
 
 function sourcesAfter(engine: Engine, id: number): { last: number; names: (readonly [number, string])[] } {
   const last = engine.sources.lastId;

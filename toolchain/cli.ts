@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The `sandpiper` command, as the shell starts it. */
+import { createInterface } from "node:readline/promises";
 import { COMMANDS } from "./commands.ts";
 import { main } from "./main.ts";
 
@@ -11,12 +12,23 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
+/** The question goes to stderr: stdout is for what was asked for. */
+async function ask(question: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await terminal.question(question);
+  } finally {
+    terminal.close();
+  }
+}
+
 process.exitCode = await main(
   process.argv.slice(2),
   {
     env: process.env,
     out: (text) => void process.stdout.write(`${text}\n`),
     err: (text) => void process.stderr.write(`${text}\n`),
+    ...(process.stdin.isTTY && process.stderr.isTTY ? { ask } : {}),
   },
   COMMANDS,
 );

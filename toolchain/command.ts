@@ -19,6 +19,8 @@ export interface Context {
   readonly out: (text: string) => void;
   /** The same to stderr: progress, warnings. */
   readonly err: (text: string) => void;
+  /** One line of an answer, or `null` when nobody sits at a terminal. */
+  readonly ask: (question: string) => Promise<string | null>;
 }
 
 export interface Command {

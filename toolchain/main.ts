@@ -16,6 +16,8 @@ export interface Terminal {
   /** Whole lines, without the end of the last. */
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
+  /** Absent: nobody can be asked. */
+  readonly ask?: (question: string) => Promise<string>;
 }
 
 /** Never rejects. `argv` begins behind the program's name. */
@@ -57,7 +59,8 @@ async function run(command: Command, args: readonly string[], terminal: Terminal
     terminal.out(commandHelp(command));
     return EXIT.DONE;
   }
-  return command.run({ ...terminal, values: own, positionals, json: json === true });
+  const ask = terminal.ask ?? (() => Promise.resolve(null));
+  return command.run({ ...terminal, ask, values: own, positionals, json: json === true });
 }
 
 function parsed(

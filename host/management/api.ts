@@ -6,7 +6,16 @@
  * by the request that made them.
  */
 import type { Fault } from "../../abi/index.ts";
-import type { EventPage, EventRecord, HubStatus, QueueStatus } from "../../hub/index.ts";
+import type {
+  Compaction,
+  EventPage,
+  EventRecord,
+  FlashUse,
+  HubStatus,
+  LetterPlace,
+  QueueStatus,
+  Replayed,
+} from "../../hub/index.ts";
 import type { DeploymentStatus } from "../agent/index.ts";
 
 export type { DeploymentStatus, ModuleView } from "../agent/index.ts";
@@ -79,20 +88,41 @@ export interface DeadLetterView {
   readonly fault: Fault | null;
   readonly text: string | null;
   readonly digest: string | null;
+  readonly priority: number | null;
+  readonly attempt: number | null;
   readonly diedAt: string;
   readonly message: EventView;
 }
 
 export interface DeadLetterPageView {
   readonly letters: readonly DeadLetterView[];
-  readonly next: number;
+  /** Where to read on; `null` at the end. */
+  readonly next: LetterPlace | null;
 }
 
-export type { HubStatus, QueueStatus };
+export interface TapPageView {
+  readonly events: readonly EventView[];
+  readonly skipped: number;
+}
+
+export type { Compaction, FlashUse, HubStatus, LetterPlace, QueueStatus, Replayed };
 
 /** Bounds of what one request may ask for. */
 export const EVENTS_LIMIT_MAX = 1000;
 export const EVENTS_WAIT_MS_MAX = 30_000;
 export const DEAD_LETTERS_LIMIT_MAX = 1000;
+export const TAP_PER_SECOND_MAX = 1000;
+export const TAP_PER_SECOND_DEFAULT = 10;
 export const LOG_LINES_MAX = 10_000;
 export const LOGIN_SECS_MAX = 365 * 24 * 60 * 60;
+
+/** A place among letters as one text: `filter/input#3`. Names of endpoints may hold a `#`, offsets do not. */
+export const letterPlaceText = ({ endpoint, offset }: LetterPlace): string => `${endpoint}#${offset}`;
+
+/** The place that a text names, or `null`. */
+export function parseLetterPlace(text: string): LetterPlace | null {
+  const at = text.lastIndexOf("#");
+  const digits = text.slice(at + 1);
+  if (at < 1 || !/^\d{1,15}$/.test(digits)) return null;
+  return { endpoint: text.slice(0, at), offset: Number(digits) };
+}

@@ -8,7 +8,19 @@ export interface ManagementBackend {
   /** Calls reject with SP_HUB_DOWN while the hub is being made. */
   readonly hub: Pick<
     Hub,
-    "identities" | "addIdentity" | "removeIdentity" | "readEvents" | "queues" | "deadLetters"
+    | "identities"
+    | "addIdentity"
+    | "removeIdentity"
+    | "readEvents"
+    | "queues"
+    | "deadLetters"
+    | "deadLetter"
+    | "replayDeadLetters"
+    | "purgeDeadLetters"
+    | "openTap"
+    | "readTap"
+    | "closeTap"
+    | "compact"
   >;
   status(): Promise<GatewayStatus>;
   modules(): Promise<readonly ModuleView[]>;

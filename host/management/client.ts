@@ -9,16 +9,22 @@ import { fromErrorRecord, SandpiperError, type ErrorRecord } from "../../abi/ind
 import { GatewayError } from "../errors.ts";
 import { gatewayPaths, type GatewayPaths } from "../gateway-folder.ts";
 import { socketPath, type SocketPath } from "../socket-path.ts";
-import type {
-  DeadLetterPageView,
-  DeploymentStatus,
-  DeviceCreated,
-  DeviceView,
-  EventPageView,
-  GatewayStatus,
-  ModuleView,
-  MqttLogin,
-  QueueStatus,
+import {
+  letterPlaceText,
+  type Compaction,
+  type DeadLetterPageView,
+  type DeadLetterView,
+  type DeploymentStatus,
+  type DeviceCreated,
+  type DeviceView,
+  type EventPageView,
+  type GatewayStatus,
+  type LetterPlace,
+  type ModuleView,
+  type MqttLogin,
+  type QueueStatus,
+  type Replayed,
+  type TapPageView,
 } from "./api.ts";
 
 export interface DeviceName {
@@ -54,10 +60,17 @@ export interface ManagementClient {
   }): Promise<EventPageView>;
   queues(): Promise<readonly QueueStatus[]>;
   deadLetters(query: {
-    readonly endpoint?: string;
-    readonly from?: number;
+    readonly endpoint?: string | undefined;
+    readonly from?: LetterPlace | undefined;
     readonly limit?: number;
   }): Promise<DeadLetterPageView>;
+  deadLetter(place: LetterPlace): Promise<DeadLetterView>;
+  /** One letter, or without an offset all that are there. */
+  replayDeadLetters(endpoint: string, offset?: number): Promise<Replayed>;
+  purgeDeadLetters(endpoint: string, offset?: number): Promise<{ readonly purged: number }>;
+  /** Goes on until the loop is left, which closes the tap. */
+  tap(endpoint: string, perSecond: number): AsyncIterableIterator<TapPageView>;
+  compact(): Promise<Compaction>;
 }
 
 /** `dir`: the gateway folder. Nothing is opened before the first call. */
@@ -88,7 +101,14 @@ export function createManagementClient(dir: string): ManagementClient {
     },
     events: (query) => get("/events", query),
     queues: () => get("/queues"),
-    deadLetters: (query) => get("/deadletters", query),
+    deadLetters: ({ from, ...query }) =>
+      get("/deadletters", from === undefined ? query : { ...query, from: letterPlaceText(from) }),
+    deadLetter: ({ endpoint, offset }) => get(letterPath(endpoint, offset)),
+    replayDeadLetters: (endpoint, offset) =>
+      call("POST", `/deadletters/${encodeURIComponent(endpoint)}/replay`, { offset }),
+    purgeDeadLetters: (endpoint, offset) => call("DELETE", letterPath(endpoint, offset)),
+    tap: (endpoint, perSecond) => readPages(paths, `/taps${encodeQuery({ endpoint, perSecond })}`),
+    compact: () => call("POST", "/compact"),
   };
 }
 
@@ -99,6 +119,14 @@ function encodeQuery(query: Query): string {
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${key}=${encodeURIComponent(String(value))}`);
   return parts.length === 0 ? "" : `?${parts.join("&")}`;
+}
+
+/** One letter, or all of an endpoint. */
+const letterPath = (endpoint: string, offset?: number): string =>
+  `/deadletters/${encodeURIComponent(endpoint)}${offset === undefined ? "" : `/${offset}`}`;
+
+async function* readPages(paths: GatewayPaths, path: string): AsyncIterableIterator<TapPageView> {
+  for await (const line of readLines(paths, path)) yield JSON.parse(line) as TapPageView;
 }
 
 async function* readLines(paths: GatewayPaths, path: string): AsyncIterableIterator<string> {

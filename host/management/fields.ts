@@ -16,6 +16,14 @@ export function decodeQuery<F extends Fields>(query: URLSearchParams, fields: F)
   return decodeFields(Object.fromEntries(query), fields, "parameter");
 }
 
+/** What a path names, percent-decoded already. */
+export function decodePath<F extends Fields>(
+  params: Readonly<Record<string, string>>,
+  fields: F,
+): Decoded<F> {
+  return decodeFields(params, fields, "path segment");
+}
+
 export function decodeBody<F extends Fields>(body: unknown, fields: F): Decoded<F> {
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     throw new RequestError(400, "body is not a JSON object");

@@ -49,6 +49,8 @@ export class RequestError extends SandpiperError {
 const STATUS_OF: ReadonlyMap<string, number> = new Map([
   ["SP_IDENTITY_UNKNOWN", 404],
   ["SP_MODULE_UNKNOWN", 404],
+  ["SP_ENDPOINT_UNKNOWN", 404],
+  ["SP_DEAD_LETTER_UNKNOWN", 404],
   ["SP_IDENTITY_EXISTS", 409],
   ["SP_HUB_DOWN", 503],
   ["SP_HUB_ENDED", 503],

@@ -27,12 +27,16 @@ export interface LogPage<T> {
   readonly oldest: number;
 }
 
-/** Durable entries from `from` on, at most `limit` of them. `read` gets each entry's place; it must copy. */
+/**
+ * Durable entries from `from` on, at most `limit` of them. `read` gets each entry's place; it must copy.
+ * @param isGone offsets to pass over
+ */
 export function readLog<T>(
   lane: Lane,
   from: number,
   limit: number,
   read: (block: Block, entryAt: number, offset: number) => T,
+  isGone: (offset: number) => boolean = () => false,
 ): LogPage<T> {
   const oldest = lane.cursor.offset;
   let next = Math.max(from, oldest);
@@ -46,9 +50,10 @@ export function readLog<T>(
       if (offset < next) continue;
       if (offset >= lane.durable || entries.length >= limit || bytes >= PAGE_BYTES_MAX)
         return { entries, next, oldest };
+      next = offset + 1;
+      if (isGone(offset)) continue;
       entries.push(read(block, at, offset));
       bytes += entryTotal(block, at);
-      next = offset + 1;
     }
   }
   return { entries, next, oldest };

@@ -18,11 +18,13 @@ import { isChain, type Position } from "./slab.ts";
 import {
   storeCorrupt,
   type Append,
+  type Compaction,
   type CursorMove,
   type Group,
   type LaneKey,
   type Recovered,
   type Store,
+  type StoreWritten,
 } from "./store.ts";
 import { laneRow, TABLE, Tables } from "./tables.ts";
 
@@ -223,6 +225,15 @@ export class Journal {
     return (
       this.state === "failed" || this.#options.store.isCrowded || this.gatheredBytes > GATHERED_BYTES_MAX
     );
+  }
+
+  get written(): StoreWritten {
+    return this.#options.store.written;
+  }
+
+  /** Gives the room of what was consumed back to the disk. */
+  compact(): Promise<Compaction> {
+    return this.#options.store.compact();
   }
 
   /** Whether the disk has room for what producers bring (J18). */

@@ -29,6 +29,7 @@ import { lmdbFileFault } from "./lmdb-file.ts";
 import { RecordIndex } from "./record-index.ts";
 import {
   storeCorrupt,
+  type Compaction,
   type Group,
   type LaneKey,
   type RecordRange,
@@ -294,6 +295,13 @@ export class LmdbStore implements Store {
   /** First offset after a lane's last record. */
   endOf(lane: LaneKey): number {
     return this.#index.get(nameOf(lane))?.endOffset ?? 0;
+  }
+
+  compact(): Promise<Compaction> {
+    const hint = "what was consumed is used again by what comes";
+    return Promise.reject(
+      new SandpiperError("SP_COMPACT_UNSUPPORTED", "store: cannot be compacted", { hint }),
+    );
   }
 
   async close(): Promise<void> {

@@ -102,6 +102,13 @@ export interface StoreEvents {
   readonly onFailure: (error: Error) => void;
 }
 
+/** What giving room back to the disk brought. */
+export interface Compaction {
+  readonly beforeBytes: number;
+  readonly afterBytes: number;
+  readonly tookMs: number;
+}
+
 export interface Store {
   load(): Recovered;
   /** Called once, before the first commit. */
@@ -127,5 +134,7 @@ export interface Store {
   read(lane: LaneKey, record: RecordRange): Uint8Array;
   /** Records of a lane in `[from, to)`, in order. */
   records(lane: LaneKey, from: number, to: number): RecordRange[];
+  /** Gives the room of what was consumed back to the disk. @throws SP_COMPACT_UNSUPPORTED */
+  compact(): Promise<Compaction>;
   close(): Promise<void>;
 }

@@ -13,6 +13,8 @@ export const TABLE = {
   ROUTES: 5,
   MODULE: 6,
   KV: 7,
+  /** Dead letters that were taken out of the middle of their log. */
+  REMOVED: 8,
   DELIVERIES: 12,
 } as const;
 export type TableId = (typeof TABLE)[keyof typeof TABLE];

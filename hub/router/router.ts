@@ -42,6 +42,11 @@ export class Router {
     this.#routes = routes.toSorted((a, b) => a.priority - b.priority);
   }
 
+  /** Routes that lead to an endpoint, most urgent first. */
+  routesTo(endpoint: Endpoint): readonly ActiveRoute[] {
+    return this.#routes.filter((route) => route.endpoint === endpoint);
+  }
+
   /** Targets for messages whose path (contract §3.2) is `path`. */
   targets(path: string): readonly Target[] {
     const byEndpoint = new Map<Endpoint, Option[]>();

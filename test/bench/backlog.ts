@@ -5,10 +5,10 @@
  */
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import type { Compaction } from "../../hub/face.ts";
 import { writeClients } from "./credentials.ts";
 import { allocatedBytes } from "./disk.ts";
 import { MODULE, startGateway, type Gateway } from "./gateway.ts";
-import type { Compaction } from "./gateway-protocol.ts";
 import { faultsOf, runLoad, type LoadResult, type LoadShape, type LoadTarget } from "./load.ts";
 import { anonymousBytesOf } from "./process-memory.ts";
 
@@ -55,10 +55,9 @@ export interface BacklogReport {
     readonly drained: number;
     /** After as many messages once more: no more than after the first time. */
     readonly filledAgain: number;
-    readonly compacted: number | null;
+    readonly compacted: number;
   };
-  /** null = this version's store cannot. */
-  readonly compaction: Compaction | null;
+  readonly compaction: Compaction;
   /** Such as "drain: lost 3". */
   readonly faults: readonly string[];
 }
@@ -128,7 +127,7 @@ export async function backlogReport(
         filled,
         drained,
         filledAgain,
-        compacted: compaction === null ? null : storeBytes(),
+        compacted: storeBytes(),
       },
       compaction,
       faults,

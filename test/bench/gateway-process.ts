@@ -5,15 +5,7 @@
 import { createInterface } from "node:readline";
 import { toErrorRecord } from "../../abi/index.ts";
 import { createParts, type GatewayParts } from "./gateway-parts.ts";
-import type {
-  Compacted,
-  Compaction,
-  GatewayAnswer,
-  GatewayConfig,
-  GatewayReady,
-  GatewayRequest,
-} from "./gateway-protocol.ts";
-import type { Hub } from "../../hub/index.ts";
+import type { GatewayAnswer, GatewayConfig, GatewayReady, GatewayRequest } from "./gateway-protocol.ts";
 
 async function start({ hub, modules, threads }: GatewayParts, config: GatewayConfig): Promise<GatewayReady> {
   const { gatewayId, storeDir, store } = config;
@@ -45,13 +37,8 @@ function serve({ hub, modules }: GatewayParts, request: GatewayRequest): Promise
     case "status":
       return hub.status();
     case "compact":
-      return compact(hub);
+      return hub.compact();
   }
-}
-
-async function compact(hub: Hub): Promise<Compacted> {
-  const { compact: run } = hub as Hub & { readonly compact?: () => Promise<Compaction> };
-  return { compaction: run === undefined ? null : await run.call(hub) };
 }
 
 let parts: GatewayParts | undefined;

@@ -34,7 +34,7 @@ export type GatewayRequest =
   | { readonly request: "restart module"; readonly name: string }
   /** Answers with the hub's status. */
   | { readonly request: "status" }
-  /** Gives the room of what was consumed back to the disk. Answers with a `Compacted`. */
+  /** Gives the room of what was consumed back to the disk. */
   | { readonly request: "compact" };
 
 export interface ModuleStarted {
@@ -42,17 +42,6 @@ export interface ModuleStarted {
   readonly ownBytes: number;
   /** From asking for it until records may flow. */
   readonly startMs: number;
-}
-
-/** null = this version's store cannot. */
-export interface Compacted {
-  readonly compaction: Compaction | null;
-}
-
-export interface Compaction {
-  readonly beforeBytes: number;
-  readonly afterBytes: number;
-  readonly tookMs: number;
 }
 
 export type GatewayAnswer<T> = { readonly ok: T } | { readonly error: ErrorRecord };

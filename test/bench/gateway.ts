@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fromErrorRecord } from "../../abi/index.ts";
 import {
   STORE_DEFAULTS,
+  type Compaction,
   type HubStatus,
   type Identity,
   type RouteTable,
@@ -12,8 +13,6 @@ import { projectDir } from "./compile.ts";
 import { buildCounter } from "./counter-module.ts";
 import { createIdentity, loginOf, type Client } from "./credentials.ts";
 import type {
-  Compacted,
-  Compaction,
   GatewayAnswer,
   GatewayConfig,
   GatewayReady,
@@ -67,7 +66,7 @@ export interface Gateway {
   restartModule(name: string): Promise<ModuleStarted>;
   status(): Promise<HubStatus>;
   /** null = this version's store cannot. */
-  compact(): Promise<Compaction | null>;
+  compact(): Promise<Compaction>;
   stop(): Promise<void>;
   /** Once stopped: another process on the same store, with `modules` running. */
   again(modules: readonly string[]): Promise<Gateway>;
@@ -127,8 +126,7 @@ async function launch(
       startModule: (name) => answered({ request: "start module", name }),
       restartModule: (name) => answered({ request: "restart module", name }),
       status: () => answered({ request: "status" }),
-      compact: async () =>
-        (await answered<Compacted>({ request: "compact" }, COMPACTION_TIMEOUT_MS)).compaction,
+      compact: () => answered({ request: "compact" }, COMPACTION_TIMEOUT_MS),
       stop: () => server.stop(),
       // Its identities are in the store by now.
       again: (modules) => launch({ ...config, identities: [], modules }, clients, options),

@@ -131,9 +131,7 @@ export function backlogTable(report: BacklogReport): string {
     ["Store when empty, filled, drained, filled again", sizes.map(megabytes).join(", ")],
     [
       "Store before and after `compact`",
-      compaction === null
-        ? "not measured"
-        : `${megabytes(compaction.beforeBytes)}, ${megabytes(compaction.afterBytes)}`,
+      `${megabytes(compaction.beforeBytes)}, ${megabytes(compaction.afterBytes)}`,
     ],
   ]);
 }

@@ -25,7 +25,7 @@ export function createFakeHub(journal: string[], onStart: () => void = () => {})
       return { listeners, recoveryMs: 1, recovered: 0 };
     },
     identities: async () => [],
-    status: async () => ({ state: "ok", connections: 0, counters: {}, troubles: [] }),
+    status: async () => ({ state: "ok", connections: 0, counters: {}, flash: NO_FLASH, troubles: [] }),
     close: async () => void journal.push("hub closed"),
   };
   return {
@@ -35,6 +35,16 @@ export function createFakeHub(journal: string[], onStart: () => void = () => {})
     fail: (message) => report(new Error(message)),
   };
 }
+
+const NOTHING = {
+  seconds: 1,
+  bytes: 0,
+  messages: 0,
+  bytesPerSecond: 0,
+  bytesPerMessage: null,
+  bytesPerDay: 0,
+};
+export const NO_FLASH = { lastMinute: NOTHING, sinceStart: NOTHING } as const;
 
 /** What an apply answers when all went well. */
 export const DONE = { version: 1, code: 200, description: "", warnings: [], rolledBackTo: null } as const;

@@ -51,13 +51,46 @@ export function formatEvent(event: EventView, charactersMax: number): string {
 export function formatDeadLetter(letter: DeadLetterView, charactersMax: number): string {
   const { endpoint, offset, reason, diedAt, fault, text, message } = letter;
   const why = [reason, fault && `${fault.kind}: ${fault.message}`, text].filter((part) => part).join(", ");
-  const stack = (fault?.stack ?? "").split("\n").filter((line) => line.trim() !== "");
   return [
     `${diedAt} ${endpoint} #${offset} ${printable(why)}`,
     `  ${formatEvent(message, charactersMax)}`,
-    ...stack.map((line) => `    ${printable(line.trim())}`),
+    ...stackLines(letter).map((line) => `    ${printable(line)}`),
   ].join("\n");
 }
+
+/** All of a letter: a line for each thing that is known, then its stack, then its body. */
+export function formatLetterInFull(letter: DeadLetterView, charactersMax: number): string {
+  const { endpoint, offset, reason, diedAt, fault, text, digest, priority, attempt, message } = letter;
+  const rows: (readonly [title: string, value: string | number | null | undefined])[] = [
+    ["letter", `${endpoint} #${offset}`],
+    ["died", diedAt],
+    ["reason", reason],
+    ["fault", fault && `${fault.kind}: ${fault.message}`],
+    ["said", text],
+    ["module", digest],
+    ["attempts", attempt === null ? null : attempt + 1],
+    ["priority", priority],
+    ["source", formatSource(message)],
+    ["enqueued", message.enqueuedTime],
+    ["uid", message.uid],
+    ...message.systemProperties.map(({ name, value }) => ["system", `${name}=${value ?? ""}`] as const),
+    ...message.properties.map(({ name, value }) => ["property", `${name}=${value ?? ""}`] as const),
+    ...stackLines(letter).map((line) => ["stack", line] as const),
+    ["body", formatBody(message.bodyBase64, charactersMax)],
+  ];
+  return rows
+    .filter(([, value]) => value !== null && value !== undefined && value !== "")
+    .map(([title, value]) => printable(`${title.padEnd(TITLE_CHARACTERS)}${value}`))
+    .join("\n");
+}
+
+const TITLE_CHARACTERS = 10;
+
+const stackLines = ({ fault }: DeadLetterView): string[] =>
+  (fault?.stack ?? "")
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
 
 /** For `--json`: the body as text when it is text, and properties as an object would be read. */
 export function toJsonEvent(event: EventView) {

@@ -1,10 +1,10 @@
 /** `sandpiper status`: the gateway itself, on one screen. */
-import type { DeploymentStatus, GatewayStatus, HubStatus } from "../../host/index.ts";
+import type { DeploymentStatus, FlashUse, GatewayStatus, HubStatus } from "../../host/index.ts";
 import { noPositionals } from "./arguments.ts";
 import type { Command } from "../command.ts";
 import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
 import { printable } from "./message-text.ts";
-import { formatAge } from "./table.ts";
+import { formatAge, formatBytes } from "./table.ts";
 
 const APPLIED = 200;
 const CERTIFICATE_WARN_DAYS = 30;
@@ -39,18 +39,29 @@ export function formatStatus(status: GatewayStatus, nowMs: number): string {
   return lines.join("\n");
 }
 
-function formatHub({ state, connections, counters, troubles }: HubStatus, nowMs: number): string[] {
+function formatHub({ state, connections, counters, flash, troubles }: HubStatus, nowMs: number): string[] {
   const counts = COUNTS.filter(([name]) => (counters[name] ?? 0) > 0);
   return [
     `hub       store ${state}, ${connections} connections`,
+    ...(state === "full" ? [STORE_FULL] : []),
     ...(counts.length > 0
       ? [`messages  ${counts.map(([name, words]) => `${counters[name]} ${words}`).join(", ")}`]
       : []),
+    `flash     ${formatFlash(flash.lastMinute)} over the last minute`,
+    `          ${formatFlash(flash.sinceStart)} since the start`,
     ...troubles.map(({ client, what, at, times }) => {
       const often = times > 1 ? `, ${times} times` : "";
       return printable(`trouble   ${client}, ${formatAge(nowMs - Date.parse(at))} ago${often}: ${what}`);
     }),
   ];
+}
+
+const STORE_FULL = "          producers wait until consumers make room: sandpiper queue list";
+
+/** "12 KB a second, 480 B a message, 1.0 GB a day" */
+function formatFlash({ bytesPerSecond, bytesPerMessage, bytesPerDay }: FlashUse): string {
+  const each = bytesPerMessage === null ? [] : [`${formatBytes(bytesPerMessage)} a message`];
+  return [`${formatBytes(bytesPerSecond)} a second`, ...each, `${formatBytes(bytesPerDay)} a day`].join(", ");
 }
 
 /** What tells somebody who looks for a message where it went. */

@@ -25,6 +25,40 @@ export function formatTable<Row>(columns: readonly Column<Row>[], rows: readonly
     .join("\n");
 }
 
+/** The same in `charactersMax`: what is too much is cut out of the middle of the first column. */
+export function fitTable<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  charactersMax: number,
+): string {
+  const [first, ...rest] = columns;
+  const table = formatTable(columns, rows);
+  const widest = (text: string): number => Math.max(...text.split("\n").map((line) => line.length));
+  const over = widest(table) - charactersMax;
+  if (first === undefined || over <= 0) return table;
+  const widths = rows.map((row) => `${first.cell(row) ?? "-"}`.length);
+  const room = Math.max(FIRST_CHARACTERS_MIN, Math.max(...widths) - over);
+  const cell = (row: Row): string => cutMiddle(`${first.cell(row) ?? "-"}`, room);
+  return formatTable([{ ...first, cell }, ...rest], rows);
+}
+
+/** Beginning and end of a name say more than its middle. */
+function cutMiddle(text: string, charactersMax: number): string {
+  if (text.length <= charactersMax) return text;
+  const kept = charactersMax - CUT.length;
+  const head = Math.ceil(kept / 2);
+  return `${text.slice(0, head)}${CUT}${text.slice(text.length - (kept - head))}`;
+}
+
+const FIRST_CHARACTERS_MIN = 12;
+const CUT = "..";
+
+/** "0", "<0.1", "0.3", "12": enough to see what goes on. */
+export function formatRate(perSecond: number): string {
+  if (perSecond > 0 && perSecond < 0.05) return "<0.1";
+  return perSecond === 0 || perSecond >= 9.95 ? `${Math.round(perSecond)}` : perSecond.toFixed(1);
+}
+
 const UNITS = ["B", "KB", "MB", "GB", "TB"] as const;
 
 /** 1536 -> "1.5 KB" */

@@ -7,6 +7,7 @@ import { LmdbStore, type LogMark } from "../lmdb-store.ts";
 import {
   emptyGroup,
   storeCorrupt,
+  type Compaction,
   type Group,
   type LaneKey,
   type RecordRange,
@@ -268,6 +269,10 @@ export class RedoStore implements Store {
 
   get transactions(): number {
     return this.#lmdb.transactions;
+  }
+
+  compact(): Promise<Compaction> {
+    return this.#lmdb.compact();
   }
 
   get written(): StoreWritten {

@@ -10,6 +10,7 @@ export interface FakeBackend extends ManagementBackend {
   readonly restarted: string[];
   /** Log followers that were told to end. */
   readonly followersEnded: string[];
+  readonly tapsClosed: number[];
 }
 
 export function createFakeBackend(): FakeBackend {
@@ -19,8 +20,11 @@ export function createFakeBackend(): FakeBackend {
   const applied: FakeBackend["applied"] = [];
   const restarted: string[] = [];
   const followersEnded: string[] = [];
+  const tapsClosed: number[] = [];
+  const unused = () => Promise.reject(new Error("the fake backend does not do this"));
   return {
     events,
+    tapsClosed,
     applied,
     followersEnded,
     restarted,
@@ -45,15 +49,29 @@ export function createFakeBackend(): FakeBackend {
       queues: async () => [
         {
           endpoint: "$upstream",
+          kind: "upstream",
           priority: 0,
           length: events.length,
           bytes: 100,
+          bytesMax: 256 * 1024 * 1024,
           oldestAgeMs: null,
           inFlight: 0,
+          inPerSecond: 0.25,
+          outPerSecond: 0,
+          overflow: "drop_oldest",
+          expired: 0,
+          dropped: 2,
           consumer: "log",
         },
       ],
-      deadLetters: async ({ from }) => ({ letters: [], next: from }),
+      deadLetters: async () => ({ letters: [], next: null }),
+      deadLetter: unused,
+      replayDeadLetters: unused,
+      purgeDeadLetters: unused,
+      openTap: unused,
+      readTap: unused,
+      closeTap: async (tap) => void tapsClosed.push(tap),
+      compact: async () => ({ beforeBytes: 2048, afterBytes: 1024, tookMs: 12 }),
     },
     status: async () => {
       throw new TypeError("a bug");

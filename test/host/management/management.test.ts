@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { SandpiperError } from "../../../abi/index.ts";
 import type { LogFields } from "../../../host/log.ts";
 import { gatewayPaths } from "../../../host/gateway-folder.ts";
 import { createManagementClient, type ManagementClient } from "../../../host/management/client.ts";
@@ -139,6 +140,13 @@ test.for([
   ["a negative offset", "GET", "/events?from=-1", ""],
   ["a limit out of bounds", "GET", "/events?limit=100000", ""],
   ["an unknown parameter", "GET", "/events?form=1", ""],
+  ["a place among letters that is none", "GET", "/deadletters?from=7", ""],
+  ["a letter without an offset", "GET", "/deadletters/a%2Fb/x", ""],
+  ["a replay of what is no offset", "POST", "/deadletters/a%2Fb/replay", '{"offset":"x"}'],
+  ["a replay with a word too many", "POST", "/deadletters/a%2Fb/replay", '{"all":true}'],
+  ["a purge of an endpoint without a name", "DELETE", "/deadletters/", ""],
+  ["a tap without an endpoint", "GET", "/taps?perSecond=1", ""],
+  ["a tap without end", "GET", "/taps?endpoint=a&perSecond=1001", ""],
 ] as const)("%s is refused before anything happens", async ([, method, path, body]) => {
   const head = `${method} ${path} HTTP/1.0\r\ncontent-type: application/json\r\n`;
   const answer = await raw(`${head}content-length: ${body.length}\r\n\r\n${body}`);
@@ -166,6 +174,54 @@ test("the last events can be asked for without knowing where they are", async ()
   expect(page.events.map(({ offset }) => offset)).toEqual([27, 28, 29]);
   expect((await client.events({ tail: 100, limit: 1 })).events[0]!.offset).toBe(0);
   expect((await client.events({ tail: 0 })).events).toEqual([]);
+});
+
+test("letters are named by endpoint and offset on every way to them", async () => {
+  const asked: unknown[] = [];
+  const place = { endpoint: "filter/in#put ?", offset: 7 };
+  backend.hub.deadLetters = async (query) => {
+    asked.push(query);
+    return { letters: [], next: place };
+  };
+  backend.hub.replayDeadLetters = async (which) => {
+    asked.push(which);
+    return { replayed: 1, refused: 0, refusals: {} };
+  };
+  backend.hub.purgeDeadLetters = async (which) => {
+    asked.push(which);
+    return { purged: 1 };
+  };
+  expect(await client.deadLetters({ from: place, limit: 5 })).toEqual({ letters: [], next: place });
+  await client.replayDeadLetters(place.endpoint, 7);
+  await client.purgeDeadLetters(place.endpoint);
+  await client.purgeDeadLetters(place.endpoint, 7);
+  const { endpoint } = place;
+  expect(asked).toEqual([{ from: place, limit: 5 }, { endpoint, offset: 7 }, { endpoint }, place]);
+});
+
+test("a tap streams its pages, and is closed when its reader leaves", async () => {
+  let reads = 0;
+  backend.hub.openTap = async () => ({ tap: 3 });
+  backend.hub.readTap = async ({ tap, waitMs }) => {
+    expect([tap, waitMs > 0]).toEqual([3, true]);
+    return reads++ % 2 === 0 ? { events: [], skipped: 0 } : { events: [textEvent(reads, "hot")], skipped: 1 };
+  };
+  let pages = 0;
+  for await (const { events, skipped } of client.tap("filter/in", 10)) {
+    expect([events[0]!.bodyBase64, skipped]).toEqual(["aG90", 1]);
+    if (++pages === 2) break;
+  }
+  await expect.poll(() => backend.tapsClosed).toEqual([3]);
+});
+
+test("a tap of what is not there is refused before it begins", async () => {
+  backend.hub.openTap = async () => {
+    throw new SandpiperError("SP_ENDPOINT_UNKNOWN", 'endpoint "x": there is none', { hint: "there are: y" });
+  };
+  await expect(client.tap("x", 1).next()).rejects.toMatchObject({
+    code: "SP_ENDPOINT_UNKNOWN",
+    hint: "there are: y",
+  });
 });
 
 test("a module is started anew by its name", async () => {

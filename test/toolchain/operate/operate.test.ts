@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { gatewayPaths } from "../../../host/gateway-folder.ts";
 import { startManagementServer, type ManagementServer } from "../../../host/management/server.ts";
 import { createFakeBackend, textEvent, type FakeBackend } from "../../host/management/fake-backend.ts";
-import { DONE, quietLog } from "../../host/fake-parts.ts";
+import { DONE, NO_FLASH, quietLog } from "../../host/fake-parts.ts";
 import { runCommand } from "./run-command.ts";
 
 let dir: string;
@@ -212,12 +212,16 @@ test("status says where messages went, and what is the matter with which client"
   const counters = { received: 9, no_route: 2, expired: 0, dead_lettered: 1, groups: 5 };
   const at = new Date(Date.now() - 65_000).toISOString();
   const troubles = [{ client: "d1\u001b[2J", what: "refused: token has expired", at, times: 3 }];
-  backend.status = async () => ({ ...status, hub: { state: "ok", connections: 2, counters, troubles } });
+  const hub = { state: "full" as const, connections: 2, counters, flash: NO_FLASH, troubles };
+  backend.status = async () => ({ ...status, hub });
   const { out } = await run("status");
   expect(out).toContain(
     [
-      "hub       store ok, 2 connections",
+      "hub       store full, 2 connections",
+      "          producers wait until consumers make room: sandpiper queue list",
       "messages  9 received, 2 matched no route, 1 dead-lettered",
+      "flash     0 B a second, 0 B a day over the last minute",
+      "          0 B a second, 0 B a day since the start",
       "trouble   d1\\u{1b}[2J, 1 m ago, 3 times: refused: token has expired",
     ].join("\n"),
   );
@@ -273,36 +277,6 @@ test("events that were given up before they were read are counted", async () => 
   expect((await run("events", "--from", "2")).err).toContain("5 events were given up");
 });
 
-test("queue list is a table", async () => {
-  expect((await run("queue", "list")).out.split("\n")).toEqual([
-    "ENDPOINT   PRIORITY  MESSAGES  SIZE   OLDEST  IN FLIGHT  CONSUMER",
-    "$upstream         0         0  100 B  -               0  log",
-  ]);
-});
-
-test("dlq list shows what killed a message, the message, and the stack", async () => {
-  backend.hub.deadLetters = async () => ({
-    letters: [
-      {
-        offset: 3,
-        endpoint: "filter/input",
-        reason: "trap",
-        fault: { kind: "abort", message: "not json", stack: "at onInput (filter.ts:7:3)" },
-        text: null,
-        digest: null,
-        diedAt: "2026-01-01T00:00:00.000Z",
-        message: textEvent(1, "\u0007boom"),
-      },
-    ],
-    next: 4,
-  });
-  expect((await run("dlq", "list")).out.split("\n")).toEqual([
-    "2026-01-01T00:00:00.000Z filter/input #3 trap, abort: not json",
-    "  2023-11-14T22:13:20.001Z gw/filter alerts level=high \\u{7}boom",
-    "    at onInput (filter.ts:7:3)",
-  ]);
-});
-
 test.for([
   [["apply"], "argument <deployment.json>: missing"],
   [["logs", "a", "b"], 'argument "b": one too many'],
@@ -312,6 +286,13 @@ test.for([
   [["device", "token", "a", "--hours", "0"], 'option --hours "0": not a whole number from 1 to 8760'],
   [["device", "token"], "argument <device>: missing"],
   [["dlq", "list", "--limit", "0"], 'option --limit "0": not a whole number from 1 to 1000'],
+  [["dlq", "list", "--from", "7"], 'option --from "7": not a place'],
+  [["dlq", "show", "a/b"], "argument <offset>: missing"],
+  [["dlq", "show", "a/b", "x"], 'argument <offset> "x": not a whole number'],
+  [["dlq", "replay", "a/b"], "arguments: either an <offset> or --all"],
+  [["dlq", "purge", "a/b", "1", "--all"], "arguments: either an <offset> or --all"],
+  [["tap"], "argument <endpoint>: missing"],
+  [["tap", "a/b", "--rate", "0"], 'option --rate "0": not a whole number from 1 to 1000'],
   [["list", "--follow"], "option --follow: unknown"],
 ] as const)("%j is a mistake of usage: %s", async ([argv, message]) => {
   const { code, err } = await run(...argv);

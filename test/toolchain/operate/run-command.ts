@@ -11,6 +11,7 @@ export interface Outcome {
 export async function runCommand(
   argv: readonly string[],
   env: Readonly<Record<string, string>>,
+  ask?: (question: string) => Promise<string>,
 ): Promise<Outcome> {
   const out: string[] = [];
   const err: string[] = [];
@@ -18,6 +19,7 @@ export async function runCommand(
     env,
     out: (text: string) => void out.push(text),
     err: (text: string) => void err.push(text),
+    ...(ask === undefined ? {} : { ask }),
   };
   const code = await main(argv, terminal, COMMANDS);
   return { code, out: out.join("\n"), err: err.join("\n") };
