@@ -23,6 +23,7 @@ import {
   type LaneKey,
   type Recovered,
   type Store,
+  type StoreWritten,
 } from "./store.ts";
 import { laneRow, TABLE, Tables } from "./tables.ts";
 
@@ -223,6 +224,11 @@ export class Journal {
     return (
       this.state === "failed" || this.#options.store.isCrowded || this.gatheredBytes > GATHERED_BYTES_MAX
     );
+  }
+
+  /** What the store gave to the disk. */
+  get written(): StoreWritten {
+    return this.#options.store.written;
   }
 
   /** Whether the disk has room for what producers bring (J18). */
