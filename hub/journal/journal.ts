@@ -227,6 +227,7 @@ export class Journal {
     );
   }
 
+  /** What the store gave to the disk. */
   get written(): StoreWritten {
     return this.#options.store.written;
   }

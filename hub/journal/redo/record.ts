@@ -10,8 +10,8 @@
  *     rows            key bytes u32 | value bytes u32, all ones = deleted | key | value
  *     zeros to a multiple of 8, then the entries of all appends, end to end, then zeros to a multiple of 4096
  *
- * `bytes` is the record without the last zeros; the sum, a CRC-32 that begins with the log's epoch, covers all of
- * them behind itself. Whole blocks, so that a torn write never touches a record that was acknowledged.
+ * `bytes` is the record without the last zeros; the sum, a CRC-32 that begins with the log's epoch, covers all
+ * of them behind that. Whole blocks, so that a torn write never touches a record that was acknowledged.
  */
 import { crc32 } from "node:zlib";
 import type { CursorMove, Group, LaneKey, RecordRange, TableWrite } from "../store.ts";
@@ -137,8 +137,9 @@ function encodeTables(out: Buffer, { deletedLanes, cursors, appends, rows }: Gro
   return at;
 }
 
+/** From behind the epoch on: the epoch as the first word after the epoch as the seed would cancel it. */
 const sumOf = (record: Buffer, bytes: number, epoch: number): number =>
-  crc32(record.subarray(AT.EPOCH, bytes), epoch);
+  crc32(record.subarray(AT.BYTES, bytes), epoch);
 
 /**
  * The header at the start of a block, or `null` when no record of this epoch begins there. Nothing but the
@@ -161,6 +162,7 @@ export function isIntact(record: Buffer, epoch: number): boolean {
 /** An intact record's group, copied; `null` when its tables say what cannot be, which only we could have written. */
 export function decodeRecord(record: Buffer): LoggedGroup | null {
   const bytes = record.readUInt32LE(AT.BYTES);
+  if (bytes > record.length) return null;
   const reader = new TableReader(record.subarray(0, bytes));
   const [deleted, cursors, appends, rows] = [AT.DELETED, AT.CURSORS, AT.APPENDS, AT.ROWS].map((at) =>
     record.readUInt32LE(at),
