@@ -14,6 +14,14 @@ export interface HubConfig {
   readonly storeDir: string;
   readonly listeners: readonly ListenerConfig[];
   readonly store: StoreConfig;
+  /** What an empty store is to begin with: it is there before the first device connects. */
+  readonly restore?: HubRestore;
+}
+
+/** Kept outside the store, for when that is lost. */
+export interface HubRestore {
+  readonly identities: readonly Identity[];
+  readonly routes: RouteTable | null;
 }
 
 export interface ListenerConfig {

@@ -22,12 +22,15 @@ import type {
   RouteTable,
 } from "./face.ts";
 import { Identities } from "./identity/identities.ts";
+import { Compactor } from "./journal/compactor.ts";
 import { LmdbStore } from "./journal/lmdb-store.ts";
 import { MemoryStore } from "./journal/memory-store.ts";
 import { systemClock } from "./journal/powered-clock.ts";
+import type { Store } from "./journal/store.ts";
 import { Modules } from "./modules.ts";
 import { listen, type MqttListener } from "./mqtt/listener.ts";
 import { queueStatus } from "./queue-status.ts";
+import { restore } from "./restore.ts";
 import { Routes } from "./routes.ts";
 import { Sessions } from "./sessions.ts";
 
@@ -42,6 +45,7 @@ interface Running {
   readonly modules: Modules;
   readonly identities: Identities;
   readonly sessions: Sessions;
+  readonly compactor: Compactor;
   readonly listeners: MqttListener[];
 }
 
@@ -57,7 +61,8 @@ export class LocalHub implements Hub {
   async start(config: HubConfig): Promise<HubStarted> {
     const begun = performance.now();
     const { backend, lingerMs, graceMs, bytesMax } = config.store;
-    const store = backend === "lmdb" ? new LmdbStore(config.storeDir) : new MemoryStore({ keep: false });
+    const store: Store =
+      backend === "lmdb" ? new LmdbStore(config.storeDir) : new MemoryStore({ keep: false });
     const onFailure = this.#onFailure;
     const engine = new Engine({ store, clock: systemClock, lingerMs, graceMs, bytesMax, onFailure });
     const recovered = [...engine.endpoints.all()].filter(isQueue).reduce((sum, e) => sum + lengthOf(e), 0);
@@ -65,8 +70,15 @@ export class LocalHub implements Hub {
     const modules = new Modules(engine, config.gatewayId);
     const identities = new Identities(engine.journal);
     const sessions = new Sessions(engine, identities, modules, config.gatewayId, config.hostNames ?? []);
-    const running: Running = { engine, routes, modules, identities, sessions, listeners: [] };
+    const compactor = new Compactor({
+      space: () => store.space,
+      compact: () => store.compact(),
+      groups: () => engine.journal.counters.groups,
+      nowMs: () => systemClock.monotonic(),
+    });
+    const running: Running = { engine, routes, modules, identities, sessions, compactor, listeners: [] };
     await engine.journal.durable();
+    if (config.restore) await restore(config.restore, routes, identities);
     const recoveryMs = performance.now() - begun;
     this.#running = running;
     for (const listener of config.listeners) {
@@ -178,13 +190,14 @@ export class LocalHub implements Hub {
   }
 
   async status(): Promise<HubStatus> {
-    const { engine, sessions } = this.#now;
+    const { engine, sessions, compactor } = this.#now;
     const { groups, entriesWritten, bytesWritten, entriesElided } = engine.journal.counters;
     const store = {
       groups,
       entries_written: entriesWritten,
       bytes_written: bytesWritten,
       entries_elided: entriesElided,
+      compactions: compactor.done,
     };
     return {
       state: engine.journal.state,
@@ -200,6 +213,7 @@ export class LocalHub implements Hub {
     this.#running = null;
     for (const listener of running.listeners) await listener.close();
     running.sessions.closeAll();
+    await running.compactor.close();
     await running.modules.closeAll();
     await running.engine.close();
   }

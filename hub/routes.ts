@@ -34,6 +34,11 @@ export class Routes {
     this.#activate(compileTable(table), table);
   }
 
+  /** Whether there has ever been a table. */
+  get isSet(): boolean {
+    return this.#engine.journal.tables.get(TABLE.ROUTES, ROW) !== undefined;
+  }
+
   /**
    * Durable when it resolves. An endpoint that has no route left is deleted with what it holds; the event log
    * stays. @throws SP_ROUTE_SYNTAX, SP_ROUTE_CYCLE; then nothing has changed

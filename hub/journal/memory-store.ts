@@ -2,7 +2,7 @@
  * A store in memory, with everything a real one does except lasting: for model tests, which crash it at
  * group boundaries. `keep: false` forgets at once (backend `none`: what durability costs, measured).
  */
-import type { Group, LaneKey, Recovered, RecordRange, Store, TableWrite } from "./store.ts";
+import type { Compaction, Group, LaneKey, Recovered, RecordRange, Store, TableWrite } from "./store.ts";
 
 interface StoredLane {
   cursor: number;
@@ -86,6 +86,11 @@ export class MemoryStore implements Store {
 
   records(lane: LaneKey, from: number, to: number): RecordRange[] {
     return this.#lane(lane).records.filter((r) => r.first >= from && r.first + r.count <= to);
+  }
+
+  /** What is consumed is forgotten at once: there is never anything to give back. */
+  async compact(): Promise<Compaction> {
+    return { beforeBytes: this.liveBytes, afterBytes: this.liveBytes, tookMs: 0 };
   }
 
   close(): Promise<void> {

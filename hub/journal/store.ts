@@ -4,6 +4,7 @@
  */
 
 import { SandpiperError } from "../../abi/index.ts";
+import type { StoreSpace } from "./compaction.ts";
 
 /** What the store holds does not fit together. A person decides: nothing is guessed, left out or repaired. */
 export function storeCorrupt(
@@ -14,9 +15,16 @@ export function storeCorrupt(
   return new SandpiperError("SP_STORE_CORRUPT", `store: ${what}`, {
     cause,
     details,
-    hint: "move the store folder aside; the gateway starts with an empty one",
+    hint: "the gateway sets it aside when it starts; by hand: sandpiper store set-aside",
   });
 }
+
+/** Another version wrote it. It is left as it is. */
+export const formatRefused = (what: string, dir: string, details: Record<string, unknown>): SandpiperError =>
+  new SandpiperError("SP_STORE_FORMAT", `store: ${what}`, {
+    details: { dir, ...details },
+    hint: "run the version that wrote it, or begin anew with: sandpiper store set-aside",
+  });
 
 /** A lane is one priority of one queue. Queue ids are never reused (J28). */
 export interface LaneKey {
@@ -70,6 +78,13 @@ export interface Recovered {
   readonly poweredMs: number;
 }
 
+/** What giving room back to the disk brought. */
+export interface Compaction {
+  readonly beforeBytes: number;
+  readonly afterBytes: number;
+  readonly tookMs: number;
+}
+
 export interface Store {
   load(): Recovered;
   /** Resolves once the group is durable (J7). Rejecting leaves the store as it was before. */
@@ -86,5 +101,9 @@ export interface Store {
   read(lane: LaneKey, record: RecordRange): Uint8Array;
   /** Records of a lane in `[from, to)`, in order. */
   records(lane: LaneKey, from: number, to: number): RecordRange[];
+  /** Of the file on the disk, where there is one. */
+  readonly space?: StoreSpace;
+  /** Gives the room of what was consumed back to the disk. @throws SP_COMPACT_NO_ROOM, SP_COMPACT_FAILED */
+  compact(): Promise<Compaction>;
   close(): Promise<void>;
 }

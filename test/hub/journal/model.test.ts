@@ -116,6 +116,7 @@ function gated(store: Store): { store: Store; hold: (gate: (group: Group) => Pro
     },
     read: (lane, record) => store.read(lane, record),
     records: (lane, from, to) => store.records(lane, from, to),
+    compact: () => store.compact(),
     close: () => Promise.resolve(),
   };
   return { store: wrapped, hold: (next) => (gate = next) };
