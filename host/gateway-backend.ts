@@ -6,6 +6,7 @@ import type { GatewayAgent } from "./gateway.ts";
 import type { HubKeeper } from "./hub-keeper.ts";
 import type { GatewayState, GatewayStatus } from "./management/api.ts";
 import type { ManagementBackend } from "./management/backend.ts";
+import type { StoreGuard } from "./store-guard.ts";
 
 /** The gateway as it is now. Its owner writes, the API reads. */
 export interface GatewayView {
@@ -13,6 +14,7 @@ export interface GatewayView {
   readonly version: string;
   readonly startedAt: string;
   readonly keeper: HubKeeper;
+  readonly store: Pick<StoreGuard, "news">;
   phase: "starting" | "running" | "stopping";
   agent: GatewayAgent | null;
   listeners: GatewayStatus["listeners"];
@@ -59,6 +61,8 @@ async function statusOf(view: GatewayView): Promise<GatewayStatus> {
     hub: state === "ok" ? await keeper.hub.status().catch(() => null) : null,
     hubRestarts: restarts,
     hubFailure: failure,
+    storesSetAside: view.store.news.setAside,
+    storeRestored: view.store.news.restored,
     deployment: view.agent?.status() ?? null,
     certificate:
       certificateNotAfter === null

@@ -27,6 +27,8 @@ export interface GatewayConfig {
   /** Name by which devices reach this gateway: in its certificate and in connection strings. */
   readonly hostname: string;
   readonly listeners: readonly ListenerSettings[];
+  /** Where `store/` lies, relative to the gateway folder. Absent = there. */
+  readonly storageFolder?: string;
   readonly store: StoreConfig;
   readonly modules: {
     readonly restart: Pick<RestartSettings, "backoffMs" | "backoffMsMax" | "restartsMax" | "steadyMs">;
@@ -94,6 +96,7 @@ export const GATEWAY_CONFIG_SCHEMA = {
         },
       },
     },
+    storageFolder: path,
     store: section({
       backend: { enum: ["redo", "lmdb", "none"], default: STORE_DEFAULTS.backend },
       bytesMax: { type: "integer", minimum: 16 * MIB, default: STORE_DEFAULTS.bytesMax },
@@ -186,6 +189,7 @@ export async function decodeGatewayConfig(text: string, file: string): Promise<G
     gatewayId: value.gatewayId,
     hostname: value.hostname ?? osHostname(),
     listeners: value.listeners.map((listener) => ({ ...LISTENER_DEFAULTS[listener.protocol], ...listener })),
+    ...(value.storageFolder === undefined ? {} : { storageFolder: value.storageFolder }),
     store: value.store,
     modules: value.modules,
     management: value.management,

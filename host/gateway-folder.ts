@@ -22,6 +22,8 @@ export interface GatewayPaths {
   readonly artifacts: string;
   readonly logs: string;
   readonly store: string;
+  /** Copy of who may connect, and of the routes, for a store that is lost. */
+  readonly identities: string;
   /** The management socket and the lock of the running gateway. */
   readonly run: string;
   readonly socket: string;
@@ -38,9 +40,16 @@ export function gatewayPaths(dir: string): GatewayPaths {
     artifacts: join(root, "artifacts"),
     logs: join(root, "logs"),
     store: join(root, "store"),
+    identities: join(root, "identities.backup"),
     run: join(root, "run"),
     socket: join(root, "run", "management.sock"),
   };
+}
+
+/** The same gateway with its store where the configuration wants it; relative to the gateway's folder. */
+export function withStorage(paths: GatewayPaths, storageFolder: string | undefined): GatewayPaths {
+  if (storageFolder === undefined) return paths;
+  return { ...paths, store: join(resolve(paths.dir, storageFolder), "store") };
 }
 
 /** @throws {ConfigError} SP_CONFIG_MISSING: there is no gateway at `dir` */
@@ -60,6 +69,8 @@ export interface InitOptions {
   readonly hostname?: string;
   /** Default: MQTT on the loopback, MQTT over TLS on every address. */
   readonly listeners?: readonly (Partial<ListenerSettings> & Pick<ListenerSettings, "protocol">)[];
+  /** Where the store is to lie. Default: the gateway folder. */
+  readonly storageFolder?: string;
 }
 
 /**
@@ -74,6 +85,7 @@ export async function initGateway(dir: string, options: InitOptions = {}): Promi
   const config = {
     gatewayId: options.gatewayId ?? defaultGatewayId(hostname),
     hostname,
+    ...(options.storageFolder === undefined ? {} : { storageFolder: options.storageFolder }),
     // Written out, because ports are what is changed first.
     listeners: listeners.map(({ protocol, ...rest }) => ({
       protocol,

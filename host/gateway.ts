@@ -6,16 +6,18 @@
  * trouble can be asked about it.
  */
 import { toErrorRecord } from "../abi/index.ts";
-import type { Hub, HubConfig, HubStarted, HubThread, ListenerConfig } from "../hub/index.ts";
+import type { Hub, HubConfig, HubStarted, HubThread, ListenerConfig, RouteTable } from "../hub/index.ts";
 import type { Agent } from "./agent/index.ts";
 import { createBackend, type GatewayView } from "./gateway-backend.ts";
 import { readGatewayConfig, type GatewayConfig } from "./gateway-config.ts";
-import { gatewayPaths, type GatewayPaths } from "./gateway-folder.ts";
+import { gatewayPaths, withStorage, type GatewayPaths } from "./gateway-folder.ts";
 import { HubKeeper } from "./hub-keeper.ts";
+import { IdentityBackup } from "./identity-backup.ts";
 import type { Log } from "./log.ts";
 import type { ManagementBackend } from "./management/backend.ts";
 import type { ManagementServer } from "./management/server.ts";
 import { gatewayParts } from "./parts.ts";
+import { StoreGuard } from "./store-guard.ts";
 
 export interface GatewayOptions {
   readonly dir: string;
@@ -115,14 +117,27 @@ async function startGateway(
   parts: GatewayParts,
   onStop: OnStop,
 ): Promise<GatewayStarted> {
-  const paths = gatewayPaths(dir);
-  const config = await readGatewayConfig(paths.config);
+  const home = gatewayPaths(dir);
+  const config = await readGatewayConfig(home.config);
+  const paths = withStorage(home, config.storageFolder);
   const { lockGateway } = await import("./gateway-lock.ts");
   const lock = await lockGateway(paths.run);
   onStop("lock", () => lock.release());
 
+  const { takeStorageFolder } = await import("./storage-folder.ts");
+  const storage = await takeStorageFolder(paths);
+  onStop("storage lock", async () => storage?.release());
+
+  const backup = new IdentityBackup({
+    file: paths.identities,
+    hub: { identities: () => keeper.hub.identities() },
+    log,
+  });
+  const guard = new StoreGuard({ storeDir: paths.store, backup, log });
+  const keepsData = config.store.backend !== "none";
   const keeper = new HubKeeper({
     createHub: () => parts.createHub(),
+    ...(keepsData ? { guard, onChanged: noteIn(backup) } : {}),
     log,
     nowMs: () => performance.now(),
     onRemade: () =>
@@ -135,6 +150,7 @@ async function startGateway(
     version,
     startedAt: new Date().toISOString(),
     keeper,
+    store: guard,
     phase: "starting",
     agent: null,
     listeners: [],
@@ -146,12 +162,14 @@ async function startGateway(
   onStop("management", async () => (await listening)?.close());
   const hubConfig = await prepareHub(paths, view, log);
   onStop("hub", () => keeper.close());
+  onStop("copy of the identities", () => backup.close());
   const hub = keeper.start(hubConfig);
   // Who is awaited second may fail first.
   hub.catch(() => {});
   await management;
   const { listeners, recoveryMs, recovered } = await hub;
   view.listeners = listeners;
+  if (keepsData) backup.changed();
 
   const agent = await parts.createAgent({ paths, config, hub: keeper.hub, log });
   onStop("agent", () => agent.stop());
@@ -164,6 +182,15 @@ async function startGateway(
   });
   return { gatewayId: config.gatewayId, listeners, recoveryMs, recovered };
 }
+
+/** Who was removed must not come back by the copy: that is written at once. */
+const noteIn =
+  (backup: IdentityBackup) =>
+  (method: keyof Hub, [first]: readonly unknown[]): void => {
+    if (method === "setRoutes") backup.routesChanged(first as RouteTable);
+    else if (method === "removeIdentity") backup.changed(0);
+    else backup.changed();
+  };
 
 const APPLIED = 200;
 const NONE_YET = 417;

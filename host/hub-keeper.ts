@@ -2,8 +2,9 @@
  * Keeps a hub: when its thread ends by itself (J17), another one is made from disk, and whoever holds the
  * hub's face goes on using the same object. Between the two every call rejects with SP_HUB_DOWN. A hub that
  * fails too often is given up (J18): what the store or the disk does not let it do, trying for ever will not.
+ * Before each opening the guard of the store is asked, if there is one: it may set a damaged store aside.
  */
-import type { Hub, HubConfig, HubStarted, HubThread } from "../hub/index.ts";
+import type { Hub, HubConfig, HubRestore, HubStarted, HubThread } from "../hub/index.ts";
 import { toErrorRecord } from "../abi/index.ts";
 import { GatewayError } from "./errors.ts";
 import type { Log } from "./log.ts";
@@ -11,6 +12,8 @@ import type { Log } from "./log.ts";
 /** Pauses before the first, second, ... time that a hub is made again within the window. */
 const REMAKE_PAUSES_MS = [50, 2_000] as const;
 const FAILURE_WINDOW_MS = 10 * 60 * 1000;
+/** Of stores that one start may find damaged: an empty one that is damaged, too, is the disk's doing. */
+const SET_ASIDES_PER_START_MAX = 2;
 
 export type HubState = "starting" | "ok" | "remaking" | "failed" | "closed";
 
@@ -20,6 +23,15 @@ export interface HubKeeperOptions {
   /** Monotonic, ms. */
   readonly nowMs: () => number;
   readonly onRemade: () => void;
+  readonly guard?: {
+    beforeOpening(): Promise<HubRestore | null>;
+    opened(): Promise<void>;
+    /** Whether the store was set aside. */
+    failed(error: unknown): Promise<boolean>;
+    closed(): Promise<void>;
+  };
+  /** A call that changes what has to be kept outside the store has succeeded. */
+  readonly onChanged?: (method: keyof Hub, args: readonly unknown[]) => void;
 }
 
 /** How long to wait before making the hub again, or null: it has failed too often within the window. */
@@ -30,7 +42,7 @@ export function remakePauseMs(failuresMs: readonly number[], nowMs: number): num
 
 export class HubKeeper {
   /** Whichever hub there is. */
-  readonly hub: Hub = relay(() => this.#hubNow());
+  readonly hub: Hub;
   readonly #options: HubKeeperOptions;
   #state: HubState = "starting";
   #current: HubThread | null = null;
@@ -45,6 +57,10 @@ export class HubKeeper {
 
   constructor(options: HubKeeperOptions) {
     this.#options = options;
+    this.hub = noting(
+      relay(() => this.#hubNow()),
+      options.onChanged ?? (() => {}),
+    );
   }
 
   /** @throws what the first hub threw: a gateway that cannot start at all should say so at once */
@@ -62,11 +78,30 @@ export class HubKeeper {
     this.#state = "closed";
     clearTimeout(this.#pause);
     await this.#making.catch(() => {});
+    const wasOpen = this.#current !== null;
     await this.#current?.close();
     this.#current = null;
+    if (wasOpen) await this.#options.guard?.closed();
   }
 
   async #make(config: HubConfig): Promise<HubStarted> {
+    const { guard } = this.#options;
+    for (let setAsides = 0; ; setAsides++) {
+      const restore = guard === undefined ? null : await guard.beforeOpening();
+      try {
+        const started = await this.#open(restore ? { ...config, restore } : config);
+        await guard?.opened();
+        return started;
+      } catch (error) {
+        if (guard === undefined) throw error;
+        if (setAsides < SET_ASIDES_PER_START_MAX && (await guard.failed(error))) continue;
+        await guard.closed();
+        throw error;
+      }
+    }
+  }
+
+  async #open(config: HubConfig): Promise<HubStarted> {
     const thread = this.#options.createHub();
     const failed = new Promise<never>((_, reject) => thread.onFailure(reject));
     failed.catch((error: Error) => {
@@ -75,7 +110,8 @@ export class HubKeeper {
     try {
       // A thread may also end before it answers.
       const started = await Promise.race([thread.start(config), failed]);
-      this.#config = withPorts(config, started);
+      const { restore: _, ...again } = withPorts(config, started);
+      this.#config = again;
       this.#current = thread;
       if (this.#state !== "closed") this.#state = "ok";
       return started;
@@ -102,12 +138,13 @@ export class HubKeeper {
     this.#state = "remaking";
     log.warn({ err: error, code, pauseMs }, "hub failed and is made again from disk");
     this.#pause = setTimeout(() => {
-      this.#making = this.#remake();
+      this.#making = this.#remake(error);
     }, pauseMs);
   }
 
-  async #remake(): Promise<void> {
+  async #remake(failure: Error): Promise<void> {
     try {
+      await this.#options.guard?.failed(failure);
       const { recoveryMs, recovered } = await this.#make(this.#config!);
       this.#restarts += 1;
       this.#options.log.info({ durationMs: recoveryMs, recovered }, "hub is back");
@@ -141,6 +178,23 @@ function hubDown(state: HubState, failure: string | null): GatewayError {
   return new GatewayError("SP_HUB_DOWN", `hub: is ${state === "remaking" ? "being made again" : state}`, {
     hint: "try again in a moment",
   });
+}
+
+/** What has to be kept outside the store changes with these. */
+const CHANGING: ReadonlySet<keyof Hub> = new Set(["setRoutes", "addIdentity", "removeIdentity"]);
+
+/** The same hub, saying which of its changes have succeeded. */
+function noting(hub: Hub, onChanged: (method: keyof Hub, args: readonly unknown[]) => void): Hub {
+  const methods = hub as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+  const noted = [...CHANGING].map((name) => [
+    name,
+    async (...args: unknown[]) => {
+      const result = await methods[name]!(...args);
+      onChanged(name, args);
+      return result;
+    },
+  ]);
+  return { ...hub, ...(Object.fromEntries(noted) as Partial<Hub>) };
 }
 
 /** The hub's face over whichever hub there is. A call without one rejects; it never throws. */

@@ -17,6 +17,14 @@ export interface HubConfig {
   readonly storeDir: string;
   readonly listeners: readonly ListenerConfig[];
   readonly store: StoreConfig;
+  /** What an empty store is to begin with: it is there before the first device connects. */
+  readonly restore?: HubRestore;
+}
+
+/** Kept outside the store, for when that is lost. */
+export interface HubRestore {
+  readonly identities: readonly Identity[];
+  readonly routes: RouteTable | null;
 }
 
 export interface ListenerConfig {
@@ -345,7 +353,7 @@ export interface Hub {
   /** Waits up to `waitMs` when there is nothing. A tap that is not read is closed. @throws SP_TAP_UNKNOWN */
   readTap(query: { readonly tap: number; readonly waitMs: number }): Promise<TapPage>;
   closeTap(tap: number): Promise<void>;
-  /** Gives the room of what was consumed back to the disk. @throws SP_COMPACT_UNSUPPORTED */
+  /** Gives the room of what was consumed back to the disk. @throws SP_COMPACT_NO_ROOM, SP_COMPACT_FAILED */
   compact(): Promise<Compaction>;
   /** A module's key-value image as last committed. */
   keyValues(name: string): Promise<readonly (readonly [key: Uint8Array, value: Uint8Array])[]>;

@@ -28,11 +28,13 @@ import type {
 } from "./face.ts";
 import { Gauges } from "./gauges.ts";
 import { Identities } from "./identity/identities.ts";
+import { Compactor } from "./journal/compactor.ts";
 import { systemClock } from "./journal/powered-clock.ts";
 import { Modules } from "./modules.ts";
 import { listen, type MqttListener } from "./mqtt/listener.ts";
 import { openStore } from "./open-store.ts";
 import { findDeadLetter, listDeadLetters, openTap, purgeDeadLetters, replayDeadLetters } from "./operator.ts";
+import { restore } from "./restore.ts";
 import { Routes } from "./routes.ts";
 import { Sessions } from "./sessions.ts";
 
@@ -47,6 +49,7 @@ interface Running {
   readonly modules: Modules;
   readonly identities: Identities;
   readonly sessions: Sessions;
+  readonly compactor: Compactor;
   readonly listeners: MqttListener[];
   readonly gauges: Gauges;
   compacting: Promise<Compaction> | null;
@@ -82,9 +85,16 @@ export class LocalHub implements Hub {
     const identities = new Identities(engine.journal);
     const sessions = new Sessions(engine, identities, modules, config.gatewayId, config.hostNames ?? []);
     const gauges = new Gauges(engine);
-    const own = { engine, routes, modules, identities, sessions, gauges };
+    const compactor = new Compactor({
+      space: () => store.space,
+      compact: () => store.compact(),
+      groups: () => engine.journal.counters.groups,
+      nowMs: () => systemClock.monotonic(),
+    });
+    const own = { engine, routes, modules, identities, sessions, gauges, compactor };
     const running: Running = { ...own, listeners: [], compacting: null };
     await engine.journal.durable();
+    if (config.restore) await restore(config.restore, routes, identities);
     const recoveryMs = performance.now() - begun;
     this.#running = running;
     for (const listener of config.listeners) {
@@ -226,13 +236,14 @@ export class LocalHub implements Hub {
   }
 
   async status(): Promise<HubStatus> {
-    const { engine, sessions, gauges } = this.#now;
+    const { engine, sessions, gauges, compactor } = this.#now;
     const { groups, entriesWritten, bytesWritten, entriesElided } = engine.journal.counters;
     const store = {
       groups,
       entries_written: entriesWritten,
       bytes_written: bytesWritten,
       entries_elided: entriesElided,
+      compactions: compactor.done,
     };
     const { logBytes, checkpointBytes, flushes, checkpoints } = engine.journal.written;
     const flash = {
@@ -257,6 +268,7 @@ export class LocalHub implements Hub {
     running.gauges.close();
     for (const listener of running.listeners) await listener.close();
     running.sessions.closeAll();
+    await running.compactor.close();
     await running.modules.closeAll();
     await running.engine.close();
   }

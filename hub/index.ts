@@ -9,3 +9,4 @@ export { newKeys } from "./identity/keys.ts";
 export { createSasToken } from "./identity/sas.ts";
 export { excerpt as routeExcerpt } from "./router/errors.ts";
 export { parseRoute } from "./router/parse.ts";
+export { checkStore, isStoreDoubtful, isStoreEmpty, type StoreVerdict } from "./store-check.ts";

@@ -32,6 +32,11 @@ export class Routes {
     this.#activate(compileTable(table), table);
   }
 
+  /** Whether there has ever been a table. */
+  get isSet(): boolean {
+    return this.#engine.journal.tables.get(TABLE.ROUTES, ROW) !== undefined;
+  }
+
   /**
    * Durable when it resolves. What an endpoint without a route holds stays until `settle`.
    * @throws SP_ROUTE_SYNTAX, SP_ROUTE_CYCLE; then nothing has changed

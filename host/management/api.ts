@@ -17,6 +17,7 @@ import type {
   Replayed,
 } from "../../hub/index.ts";
 import type { DeploymentStatus } from "../agent/index.ts";
+import type { SetAside } from "../set-aside.ts";
 
 export type { DeploymentStatus, ModuleView } from "../agent/index.ts";
 
@@ -42,6 +43,10 @@ export interface GatewayStatus {
   /** How often the hub had to be re-made since the gateway started, and why the last time. */
   readonly hubRestarts: number;
   readonly hubFailure: string | null;
+  /** Stores that were damaged and lie beside the one in use; the latest first. */
+  readonly storesSetAside: readonly SetAside[];
+  /** What the store in use began with, when it was begun in place of another. */
+  readonly storeRestored: { readonly identities: number; readonly routes: boolean } | null;
   /** What came of the deployment that was asked for last; `null` while the gateway starts. */
   readonly deployment: DeploymentStatus | null;
   /** Certificate of the TLS listeners; `null` without any. */

@@ -144,6 +144,15 @@ export class Journal {
 
   /** Reads a slab's records back from the store into `into`. @throws SP_STORE_CORRUPT */
   readonly #loadSlab: LoadSlab = (lane: LaneKey, first: number, endOffset: number, into: Block): void => {
+    try {
+      this.#readSlab(lane, first, endOffset, into);
+    } catch (error) {
+      this.#options.onFailure(error as Error); // whoever asked is told; what is damaged is so for everybody (J17)
+      throw error;
+    }
+  };
+
+  #readSlab(lane: LaneKey, first: number, endOffset: number, into: Block): void {
     let end = 0;
     for (const record of this.#options.store.records(lane, first, endOffset)) {
       into.u8.set(this.#options.store.read(lane, record), end);
@@ -154,7 +163,7 @@ export class Journal {
       const what = `lane ${queue}/${priority}: entries ${first} to ${endOffset} are damaged`;
       throw storeCorrupt(what, { queue, priority, first, endOffset });
     }
-  };
+  }
 
   lane(key: LaneKey): Lane {
     const name = laneName(key);

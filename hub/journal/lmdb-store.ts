@@ -11,21 +11,13 @@
  * that opening a store never reads a body. All writes of a group are issued in one turn, which lmdb puts into
  * one transaction; with `overlappingSync: false` a write's promise resolves when that is flushed (J7).
  */
-import {
-  chmodSync,
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  rmSync,
-  statfsSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, fsyncSync, openSync, rmSync, statfsSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { open, type RootDatabase } from "lmdb";
 import { SandpiperError } from "../../abi/index.ts";
-import { lmdbFileFault } from "./lmdb-file.ts";
+import type { StoreSpace } from "./compaction.ts";
+import { FORMAT_KEY, FORMAT_VALUE, migrate } from "./format.ts";
+import { LmdbEnvironment, type Database } from "./lmdb-environment.ts";
+import { isDamage, namesDamage } from "./lmdb-fault.ts";
 import { RecordIndex } from "./record-index.ts";
 import {
   storeCorrupt,
@@ -40,9 +32,6 @@ import {
   type TableWrite,
 } from "./store.ts";
 
-const FORMAT_VERSION = 1;
-/** Address space, not disk: `store.bytesMax` is what bounds the disk. */
-const MAP_BYTES = process.arch === "arm" ? 1 << 30 : 64 * 2 ** 30;
 /** Zero-filled file that is freed when the disk is full, so that what must still be written fits (J19). */
 const RESERVE_BYTES = 8 * 1024 * 1024;
 /** A disk this small has no room for a reserve. */
@@ -53,7 +42,6 @@ const FULL_BELOW_BYTES = 1024 * 1024;
 const POWERED_EVERY_MS = 1_000;
 
 const KIND = { META: 0, CURSOR: 1, ROW: 2, RECORD: 3 } as const;
-const FORMAT_KEY = Buffer.from([KIND.META, 0]);
 const POWERED_KEY = Buffer.from([KIND.META, 1]);
 const MARK_KEY = Buffer.from([KIND.META, 2]);
 const CURSOR_KEY_BYTES = 6;
@@ -71,7 +59,7 @@ export interface LogMark {
 
 export class LmdbStore implements Store {
   readonly #dir: string;
-  readonly #db: RootDatabase<Buffer, Buffer>;
+  readonly #environment: LmdbEnvironment;
   readonly #reserveBytes: number;
   readonly isStuck = false;
   readonly isCrowded = false;
@@ -84,27 +72,7 @@ export class LmdbStore implements Store {
   /** @throws {SandpiperError} SP_STORE_OPEN, SP_STORE_CORRUPT */
   constructor(dir: string) {
     this.#dir = dir;
-    const path = join(dir, "journal.mdb");
-    try {
-      mkdirSync(dir, { recursive: true, mode: 0o700 });
-      const fault = lmdbFileFault(path);
-      if (fault !== null) throw storeCorrupt(`"${path}" ${fault}`, { dir });
-      this.#db = open<Buffer, Buffer>({
-        path,
-        mapSize: MAP_BYTES,
-        overlappingSync: false,
-        encoding: "binary",
-        keyEncoding: "binary",
-      });
-      chmodSync(path, 0o600); // it holds the keys of devices
-    } catch (cause) {
-      if (cause instanceof SandpiperError) throw cause;
-      throw new SandpiperError("SP_STORE_OPEN", `store: cannot open "${dir}": ${(cause as Error).message}`, {
-        cause,
-        details: { dir },
-        hint: "check that the folder is writable, and that no other gateway uses it",
-      });
-    }
+    this.#environment = new LmdbEnvironment(dir);
     const { blocks, bsize } = statfsSync(dir);
     this.#reserveBytes = blocks * bsize < SMALL_DISK_BYTES ? 0 : RESERVE_BYTES;
   }
@@ -112,12 +80,18 @@ export class LmdbStore implements Store {
   /** A commit's own outcome says all there is to say. */
   observe(): void {}
 
+  get #db(): Database {
+    return this.#environment.db;
+  }
+
+  /** @throws {SandpiperError} SP_STORE_CORRUPT, SP_STORE_FORMAT, SP_STORE_OPEN */
   load(): Recovered {
     try {
-      this.#checkFormat();
+      migrate(this.#db, this.#dir);
       return this.#load();
     } catch (cause) {
       if (cause instanceof SandpiperError) throw cause;
+      if (!isDamage(cause)) throw storeUnreadable(this.#dir, cause as Error);
       throw storeCorrupt(
         `a page, a key or a cursor is damaged: ${(cause as Error).message}`,
         { dir: this.#dir },
@@ -149,19 +123,6 @@ export class LmdbStore implements Store {
     return { lanes: [...lanes.values()], rows, poweredMs, wallMs };
   }
 
-  #checkFormat(): void {
-    const format = this.#db.get(FORMAT_KEY)?.readUInt32LE(0) ?? FORMAT_VERSION;
-    if (format === FORMAT_VERSION) return;
-    throw new SandpiperError(
-      "SP_STORE_FORMAT",
-      `store: format ${format}, this version reads ${FORMAT_VERSION}`,
-      {
-        details: { dir: this.#dir, format },
-        hint: "run the version that wrote it, or move the folder aside",
-      },
-    );
-  }
-
   /** `null`: there was never a redo log in front of this store. */
   get mark(): LogMark | null {
     const value = this.#db.get(MARK_KEY);
@@ -170,7 +131,11 @@ export class LmdbStore implements Store {
   }
 
   /** @param mark of the redo log in front of this store, when the group brings it on */
-  async commit(group: Group, mark: LogMark | null = null): Promise<void> {
+  commit(group: Group, mark: LogMark | null = null): Promise<void> {
+    return this.#environment.exclusively(() => this.#commit(group, mark));
+  }
+
+  async #commit(group: Group, mark: LogMark | null): Promise<void> {
     const writes: Promise<boolean>[] = [];
     const put = (key: Buffer, value: Buffer): void => {
       this.#bytesPut += key.length + value.length;
@@ -198,7 +163,10 @@ export class LmdbStore implements Store {
       put(FORMAT_KEY, FORMAT_VALUE);
     }
     if (mark !== null) put(MARK_KEY, markValue(mark));
-    await settleAll(writes);
+    await settleAll(writes).catch((cause: unknown) => {
+      if (!namesDamage(cause)) throw cause;
+      throw storeCorrupt(`a page is damaged: ${(cause as Error).message}`, { dir: this.#dir }, cause);
+    });
     this.transactions++;
     if (writesPowered) this.#poweredWritten = group.poweredMs;
     this.#apply(group, drops);
@@ -297,15 +265,16 @@ export class LmdbStore implements Store {
     return this.#index.get(nameOf(lane))?.endOffset ?? 0;
   }
 
-  compact(): Promise<Compaction> {
-    const hint = "what was consumed is used again by what comes";
-    return Promise.reject(
-      new SandpiperError("SP_COMPACT_UNSUPPORTED", "store: cannot be compacted", { hint }),
-    );
+  get space(): StoreSpace {
+    return this.#environment.space;
   }
 
-  async close(): Promise<void> {
-    await this.#db.close();
+  compact(): Promise<Compaction> {
+    return this.#environment.compact();
+  }
+
+  close(): Promise<void> {
+    return this.#environment.close();
   }
 }
 
@@ -322,10 +291,17 @@ async function settleAll(writes: readonly Promise<boolean>[]): Promise<void> {
   throw reason;
 }
 
+function storeUnreadable(dir: string, cause: Error): SandpiperError {
+  return new SandpiperError("SP_STORE_OPEN", `store: cannot read "${dir}": ${cause.message}`, {
+    cause,
+    details: { dir },
+    hint: "look at the disk of the store, and at how much memory the gateway may use",
+  });
+}
+
 const nameOf = (key: LaneKey): string => `${key.queue}/${key.priority}`;
 
 const ROW_PREFIX = Buffer.from([KIND.ROW]);
-const FORMAT_VALUE = Buffer.from([FORMAT_VERSION, 0, 0, 0]);
 const kindRange = (kind: number) => ({ start: Buffer.from([kind]), end: Buffer.from([kind + 1]) });
 
 function cursorKey({ queue, priority }: LaneKey): Buffer {

@@ -5,6 +5,7 @@
  */
 
 import { SandpiperError } from "../../abi/index.ts";
+import type { StoreSpace } from "./compaction.ts";
 
 /** What the store holds does not fit together. A person decides: nothing is guessed, left out or repaired. */
 export function storeCorrupt(
@@ -15,9 +16,16 @@ export function storeCorrupt(
   return new SandpiperError("SP_STORE_CORRUPT", `store: ${what}`, {
     cause,
     details,
-    hint: "move the store folder aside; the gateway starts with an empty one",
+    hint: "the gateway sets it aside when it starts; by hand: sandpiper store set-aside",
   });
 }
+
+/** Another version wrote it. It is left as it is. */
+export const formatRefused = (what: string, dir: string, details: Record<string, unknown>): SandpiperError =>
+  new SandpiperError("SP_STORE_FORMAT", `store: ${what}`, {
+    details: { dir, ...details },
+    hint: "run the version that wrote it, or begin anew with: sandpiper store set-aside",
+  });
 
 /** A lane is one priority of one queue. Queue ids are never reused (J28). */
 export interface LaneKey {
@@ -134,7 +142,9 @@ export interface Store {
   read(lane: LaneKey, record: RecordRange): Uint8Array;
   /** Records of a lane in `[from, to)`, in order. */
   records(lane: LaneKey, from: number, to: number): RecordRange[];
-  /** Gives the room of what was consumed back to the disk. @throws SP_COMPACT_UNSUPPORTED */
+  /** Of the file on the disk, where there is one. */
+  readonly space?: StoreSpace;
+  /** Gives the room of what was consumed back to the disk. @throws SP_COMPACT_NO_ROOM, SP_COMPACT_FAILED */
   compact(): Promise<Compaction>;
   close(): Promise<void>;
 }

@@ -39,7 +39,7 @@ const read = (path: string): SourceFile => ({ path, text: readText(path) });
 
 export const projectFiles = (): SourceFile[] =>
   projectPaths()
-    .filter((path) => !path.endsWith(".wasm"))
+    .filter((path) => !/\.(?:wasm|mdb)$/.test(path))
     .map(read);
 
 /** TypeScript and AssemblyScript, without declarations. */

@@ -141,16 +141,6 @@ test("a start that fails says why, ends, and leaves nothing behind", async () =>
   expect(busy.err).toMatch(new RegExp(`^error: .*${gateway.port}.*\\nhint: `));
   expect(existsSync(join(other, "run", "management.sock"))).toBe(false);
 
-  writeFileSync(join(other, "store", "journal.mdb"), "not what it was");
-  writeFileSync(config, JSON.stringify({ gatewayId: "other", listeners: [{ protocol: "mqtt", port: 0 }] }));
-  expect(await sandpiper(["run"], place)).toEqual({
-    code: 1,
-    out: "",
-    err: expect.stringMatching(
-      /^error: store: ".*journal.mdb" does not begin as a store does\nhint: move the store/,
-    ),
-  });
-
   writeFileSync(config, '{"gatewayId": "other", "listenrs": []}');
   expect(await sandpiper(["run"], place)).toEqual({
     code: 1,

@@ -1,4 +1,5 @@
 /** `sandpiper init`: makes a gateway folder. */
+import { resolve } from "node:path";
 import type { Command } from "../command.ts";
 import { noPositionals } from "./arguments.ts";
 import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
@@ -7,20 +8,23 @@ export const initCommand: Command = {
   name: "init",
   group: "operate",
   summary: "make a gateway: its folder, configuration and certificates",
-  usage: "sandpiper init [--dir <folder>] [--id <gateway id>] [--hostname <name>]",
+  usage:
+    "sandpiper init [--dir <folder>] [--id <gateway id>] [--hostname <name>] [--storage-folder <folder>]",
   example: "sandpiper init --id site-7 --hostname site-7.example.net",
   options: {
     ...DIR_OPTION,
     id: { type: "string", description: "device id of the gateway (the host name's first label)" },
     hostname: { type: "string", description: "name or address by which devices reach it (this machine's)" },
+    "storage-folder": { type: "string", description: "where the store is to lie (in the gateway's folder)" },
   },
   async run({ values, positionals, env, json, out }) {
     noPositionals(positionals, this.usage);
     const { initGateway, readGatewayConfig } = await import("../../host/index.ts");
-    const { id, hostname } = values;
+    const { id, hostname, "storage-folder": storageFolder } = values;
     const paths = await initGateway(gatewayDir(values, env), {
       ...(typeof id === "string" ? { gatewayId: id } : {}),
       ...(typeof hostname === "string" ? { hostname } : {}),
+      ...(typeof storageFolder === "string" ? { storageFolder: resolve(storageFolder) } : {}),
     });
     const config = await readGatewayConfig(paths.config);
     if (json) {

@@ -33,6 +33,7 @@ export function formatStatus(status: GatewayStatus, nowMs: number): string {
     ...listeners.map(({ protocol, host, port }) => `listens   ${protocol}://${host}:${port}`),
     ...(hub ? formatHub(hub, nowMs) : []),
     ...(hubRestarts > 0 || hubFailure ? [`          made again ${hubRestarts} times: ${hubFailure}`] : []),
+    ...formatStores(status),
     ...(status.deployment ? [formatDeployment(status.deployment)] : []),
     ...(status.certificate ? [formatCertificate(status.certificate)] : []),
   ];
@@ -62,6 +63,20 @@ const STORE_FULL = "          producers wait until consumers make room: sandpipe
 function formatFlash({ bytesPerSecond, bytesPerMessage, bytesPerDay }: FlashUse): string {
   const each = bytesPerMessage === null ? [] : [`${formatBytes(bytesPerMessage)} a message`];
   return [`${formatBytes(bytesPerSecond)} a second`, ...each, `${formatBytes(bytesPerDay)} a day`].join(", ");
+}
+
+/** Shown until somebody has looked at them, and removed them. */
+function formatStores({ storesSetAside, storeRestored }: GatewayStatus): string[] {
+  if (storesSetAside.length === 0) return [];
+  const came = storeRestored
+    ? `${storeRestored.identities} identities${storeRestored.routes ? " and the routes" : ""} came back from the copy`
+    : "nothing came back";
+  return [
+    ...storesSetAside.map(({ path, at, reason, bytes }) =>
+      printable(`DAMAGED   store set aside ${at}: ${reason}; ${bytes} bytes in ${path}`),
+    ),
+    `          the gateway went on with an empty store; ${came}`,
+  ];
 }
 
 /** What tells somebody who looks for a message where it went. */

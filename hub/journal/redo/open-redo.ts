@@ -23,6 +23,9 @@ export interface RedoConfig extends RedoOptions {
   readonly logBytes: number;
 }
 
+/** Of a store that is opened to be read, or to be taken in. */
+const UNHURRIED: RedoOptions = { checkpointBytes: Infinity, checkpointMs: Infinity };
+
 const logPath = (dir: string): string => join(dir, "redo.log");
 
 /** Size of a log, or `null` when the disk has no room for one. Pure. */
@@ -54,11 +57,15 @@ export function openRedo(dir: string, config: RedoConfig): Promise<Store> {
 /** Opens the store in `dir` without a log. What one still holds is brought into the database first. */
 export function openWithoutRedo(dir: string): Promise<LmdbStore> {
   return opening(dir, async (lmdb) => {
-    const unhurried = { checkpointBytes: Infinity, checkpointMs: Infinity };
-    const store = await existing(lmdb, lmdb.load(), dir, unhurried);
+    const store = await existing(lmdb, lmdb.load(), dir, UNHURRIED);
     if (store !== null && !(await store.retire())) throw noRoom(dir);
     return lmdb;
   });
+}
+
+/** Opens the store in `dir` as it was left, behind its log if it has one, whatever is configured: to look at it. */
+export function openAsLeft(dir: string): Promise<Store> {
+  return opening(dir, async (lmdb) => (await existing(lmdb, lmdb.load(), dir, UNHURRIED)) ?? lmdb);
 }
 
 const noRoom = (dir: string): SandpiperError =>

@@ -3,6 +3,7 @@
  * log, which is one flush; from time to time what the log holds, and is not settled by then, is brought into the
  * database (`checkpointer.ts`). Both together are the store: whoever reads sees no seam between them.
  */
+import type { StoreSpace } from "../compaction.ts";
 import { LmdbStore, type LogMark } from "../lmdb-store.ts";
 import {
   emptyGroup,
@@ -271,8 +272,13 @@ export class RedoStore implements Store {
     return this.#lmdb.transactions;
   }
 
+  /** Commits go on into the log meanwhile. */
+  get space(): StoreSpace {
+    return { ...this.#lmdb.space, holdsCommits: false };
+  }
+
   compact(): Promise<Compaction> {
-    return this.#lmdb.compact();
+    return this.withDatabase((lmdb) => lmdb.compact());
   }
 
   get written(): StoreWritten {

@@ -181,7 +181,7 @@ describe("a folder that cannot be a store", () => {
     await tampered(dir, nothing, (db) => db.put(Buffer.from([0, 0]), Buffer.from([9, 0, 0, 0])));
     const store = new LmdbStore(dir);
     expect(() => store.load()).toThrow(
-      expect.objectContaining({ code: "SP_STORE_FORMAT", message: "store: format 9, this version reads 1" }),
+      expect.objectContaining({ code: "SP_STORE_FORMAT", message: "store: format 9, this version reads 2" }),
     );
     await store.close();
   });

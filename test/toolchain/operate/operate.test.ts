@@ -36,6 +36,8 @@ const status = {
   hub: null,
   hubRestarts: 0,
   hubFailure: null,
+  storesSetAside: [],
+  storeRestored: null,
   deployment: null,
   certificate: null,
 };
