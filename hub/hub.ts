@@ -19,6 +19,7 @@ import type {
   HubStatus,
   Identity,
   LetterPlace,
+  ListenerConfig,
   ModuleOpen,
   ModuleOpened,
   QueueStatus,
@@ -30,7 +31,9 @@ import { Gauges } from "./gauges.ts";
 import { Identities } from "./identity/identities.ts";
 import { systemClock } from "./journal/powered-clock.ts";
 import { Modules } from "./modules.ts";
-import { listen, type MqttListener } from "./mqtt/listener.ts";
+import { AmqpClients } from "./amqp-clients.ts";
+import { AmqpHead } from "./amqp/head.ts";
+import { listen, type Listener } from "./mqtt/listener.ts";
 import { openStore } from "./open-store.ts";
 import { findDeadLetter, listDeadLetters, openTap, purgeDeadLetters, replayDeadLetters } from "./operator.ts";
 import { Routes } from "./routes.ts";
@@ -47,7 +50,8 @@ interface Running {
   readonly modules: Modules;
   readonly identities: Identities;
   readonly sessions: Sessions;
-  readonly listeners: MqttListener[];
+  readonly amqpClients: AmqpClients;
+  readonly listeners: Listener[];
   readonly gauges: Gauges;
   compacting: Promise<Compaction> | null;
 }
@@ -80,15 +84,26 @@ export class LocalHub implements Hub {
     const routes = new Routes(engine);
     const modules = new Modules(engine, config.gatewayId);
     const identities = new Identities(engine.journal);
-    const sessions = new Sessions(engine, identities, modules, config.gatewayId, config.hostNames ?? []);
+    const { gatewayId, hostNames = [] } = config;
+    const sessions = new Sessions(engine, identities, modules, gatewayId, hostNames);
+    const amqpClients = new AmqpClients({
+      engine,
+      identities,
+      modules,
+      gatewayId,
+      hostNames,
+      troubles: sessions.troubles,
+      onClaim: (name) => sessions.takeOver(name),
+    });
+    sessions.onClaim = (name) => amqpClients.takeOver(name);
     const gauges = new Gauges(engine);
-    const own = { engine, routes, modules, identities, sessions, gauges };
+    const own = { engine, routes, modules, identities, sessions, amqpClients, gauges };
     const running: Running = { ...own, listeners: [], compacting: null };
     await engine.journal.durable();
     const recoveryMs = performance.now() - begun;
     this.#running = running;
     for (const listener of config.listeners) {
-      running.listeners.push(await listen({ ...listener, handler: sessions }));
+      running.listeners.push(await this.#listen(listener, running));
     }
     return {
       listeners: config.listeners.map(({ protocol, host }, i) => ({
@@ -101,6 +116,13 @@ export class LocalHub implements Hub {
     };
   }
 
+  async #listen(listener: ListenerConfig, { sessions, amqpClients }: Running): Promise<Listener> {
+    const isMqtt = listener.protocol === "mqtt" || listener.protocol === "mqtts";
+    if (isMqtt) return listen({ ...listener, handler: sessions });
+    const head = await AmqpHead.load(amqpClients);
+    return head.listen(listener);
+  }
+
   get #now(): Running {
     if (this.#running === null) throw new SandpiperError("SP_HUB_STOPPED", "hub: not running");
     return this.#running;
@@ -109,6 +131,7 @@ export class LocalHub implements Hub {
   async setRoutes(table: RouteTable): Promise<void> {
     await this.#now.routes.set(table);
     this.#now.sessions.routesChanged();
+    this.#now.amqpClients.routesChanged();
   }
 
   async settleRoutes(): Promise<readonly DroppedQueue[]> {
@@ -143,6 +166,7 @@ export class LocalHub implements Hub {
   async removeIdentity(deviceId: string, moduleId?: string): Promise<void> {
     await this.#now.identities.remove(deviceId, moduleId ?? null);
     this.#now.sessions.drop(deviceId, moduleId ?? null);
+    this.#now.amqpClients.drop(deviceId, moduleId ?? null);
   }
 
   async identities(): Promise<readonly Identity[]> {
@@ -226,7 +250,7 @@ export class LocalHub implements Hub {
   }
 
   async status(): Promise<HubStatus> {
-    const { engine, sessions, gauges } = this.#now;
+    const { engine, sessions, amqpClients, gauges } = this.#now;
     const { groups, entriesWritten, bytesWritten, entriesElided } = engine.journal.counters;
     const store = {
       groups,
@@ -243,7 +267,7 @@ export class LocalHub implements Hub {
     };
     return {
       state: engine.journal.state,
-      connections: sessions.count,
+      connections: sessions.count + amqpClients.count,
       counters: { ...engine.metrics.snapshot(), ...store, ...flash },
       flash: gauges.flash(),
       troubles: sessions.troubles.list(),
