@@ -121,10 +121,15 @@ export function propertyValue(block: Block, at: number): string | null {
       return end - start === 8 ? String(block.u8.readDoubleLE(start)) : null;
     case PROPERTY_TYPE.TIME:
       return end - start === 8 ? isoTime(block.u8.readDoubleLE(start)) : null;
+    case PROPERTY_TYPE.UUID:
+      return end - start === 16 ? uuid(block.u8.toString("hex", start, end)) : null;
     default:
       return block.u8.toString("base64", start, end);
   }
 }
+
+const uuid = (hex: string): string =>
+  [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 
 /** A guest may write any bits as a time; those that are none have no text. */
 function isoTime(ms: number): string | null {

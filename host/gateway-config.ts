@@ -14,11 +14,11 @@ import { LOG_FILE_DEFAULTS, type LogFileSettings } from "./supervisor/log-file.t
 import { RESTART_DEFAULTS, type RestartSettings } from "./supervisor/restart-policy.ts";
 
 export interface ListenerSettings {
-  readonly protocol: "mqtt" | "mqtts";
+  readonly protocol: "mqtt" | "mqtts" | "amqp" | "amqps";
   readonly host: string;
   readonly port: number;
   readonly portsToTry: number;
-  /** For `mqtts`: PEM files, relative to the gateway folder. Absent = those that `init` made. */
+  /** For `mqtts` and `amqps`: PEM files, relative to the gateway folder. Absent = those that `init` made. */
   readonly tls?: { readonly key: string; readonly cert: string };
 }
 
@@ -38,11 +38,17 @@ export interface GatewayConfig {
   readonly management: { readonly bodyBytesMax: number };
 }
 
-/** Ports a listener has unless told: plain MQTT stays on the machine itself, TLS is for the network. */
+/** Ports a listener has unless told: what is plain stays on the machine itself, TLS is for the network. */
 export const LISTENER_DEFAULTS = {
   mqtt: { host: "127.0.0.1", port: 1883 },
   mqtts: { host: "0.0.0.0", port: 8883 },
+  amqp: { host: "127.0.0.1", port: 5672 },
+  amqps: { host: "0.0.0.0", port: 5671 },
 } as const;
+
+/** The listener shows a certificate. */
+export const isSecure = (protocol: ListenerSettings["protocol"]): boolean =>
+  protocol === "mqtts" || protocol === "amqps";
 
 const LISTENERS_MAX = 8;
 const CONFIG_FILE_BYTES_MAX = 64 * 1024;
@@ -83,7 +89,7 @@ export const GATEWAY_CONFIG_SCHEMA = {
         additionalProperties: false,
         required: ["protocol"],
         properties: {
-          protocol: { enum: ["mqtt", "mqtts"] },
+          protocol: { enum: ["mqtt", "mqtts", "amqp", "amqps"] },
           host: { type: "string", minLength: 1, maxLength: 253 },
           port: { type: "integer", minimum: 0, maximum: 65535 },
           portsToTry: { type: "integer", minimum: 0, maximum: 100, default: 0 },
@@ -183,7 +189,9 @@ export async function decodeGatewayConfig(text: string, file: string): Promise<G
   >(GATEWAY_CONFIG_SCHEMA);
   if (!validate(value)) throw describe(validate.errors![0]!, file);
   for (const [index, { protocol, tls }] of value.listeners.entries()) {
-    if (protocol === "mqtt" && tls) throw invalid(file, `listeners[${index}].tls: only for protocol "mqtts"`);
+    if (!isSecure(protocol) && tls) {
+      throw invalid(file, `listeners[${index}].tls: only for protocols "mqtts" and "amqps"`);
+    }
   }
   return {
     gatewayId: value.gatewayId,

@@ -9,7 +9,7 @@ import { toErrorRecord } from "../abi/index.ts";
 import type { Hub, HubConfig, HubStarted, HubThread, ListenerConfig, RouteTable } from "../hub/index.ts";
 import type { Agent } from "./agent/index.ts";
 import { createBackend, type GatewayView } from "./gateway-backend.ts";
-import { readGatewayConfig, type GatewayConfig } from "./gateway-config.ts";
+import { isSecure, readGatewayConfig, type GatewayConfig } from "./gateway-config.ts";
 import { gatewayPaths, withStorage, type GatewayPaths } from "./gateway-folder.ts";
 import { HubKeeper } from "./hub-keeper.ts";
 import { IdentityBackup } from "./identity-backup.ts";
@@ -223,7 +223,7 @@ async function prepareHub(paths: GatewayPaths, view: GatewayView, log: Log): Pro
   const listeners: ListenerConfig[] = [];
   for (const { protocol, host, port, portsToTry, tls } of view.config.listeners) {
     const listener = { protocol, host, port, portsToTry };
-    if (protocol === "mqtt") {
+    if (!isSecure(protocol)) {
       listeners.push(listener);
       continue;
     }

@@ -28,13 +28,13 @@ export interface HubRestore {
 }
 
 export interface ListenerConfig {
-  readonly protocol: "mqtt" | "mqtts";
+  readonly protocol: "mqtt" | "mqtts" | "amqp" | "amqps";
   readonly host: string;
   /** 0 = any free port; see `HubStarted.listeners`. */
   readonly port: number;
   /** Step to the next port, at most this many times, when the port is busy. */
   readonly portsToTry?: number;
-  /** PEM, for `mqtts`. */
+  /** PEM, for `mqtts` and `amqps`. */
   readonly tls?: { readonly key: string; readonly cert: string };
 }
 
@@ -210,7 +210,7 @@ export interface QueueStatus {
   /** Since the hub started: those whose time to live ended, and those given up to make room. */
   readonly expired: number;
   readonly dropped: number;
-  readonly consumer: "module" | "mqtt" | "log" | null;
+  readonly consumer: "module" | "mqtt" | "amqp" | "log" | null;
 }
 
 export interface DeadLetter {

@@ -19,6 +19,7 @@ import type {
   HubStatus,
   Identity,
   LetterPlace,
+  ListenerConfig,
   ModuleOpen,
   ModuleOpened,
   QueueStatus,
@@ -31,7 +32,9 @@ import { Identities } from "./identity/identities.ts";
 import { Compactor } from "./journal/compactor.ts";
 import { systemClock } from "./journal/powered-clock.ts";
 import { Modules } from "./modules.ts";
-import { listen, type MqttListener } from "./mqtt/listener.ts";
+import { AmqpClients } from "./amqp-clients.ts";
+import { AmqpHead } from "./amqp/head.ts";
+import { listen, type Listener } from "./mqtt/listener.ts";
 import { openStore } from "./open-store.ts";
 import { findDeadLetter, listDeadLetters, openTap, purgeDeadLetters, replayDeadLetters } from "./operator.ts";
 import { restore } from "./restore.ts";
@@ -50,7 +53,8 @@ interface Running {
   readonly identities: Identities;
   readonly sessions: Sessions;
   readonly compactor: Compactor;
-  readonly listeners: MqttListener[];
+  readonly amqpClients: AmqpClients;
+  readonly listeners: Listener[];
   readonly gauges: Gauges;
   compacting: Promise<Compaction> | null;
 }
@@ -83,7 +87,18 @@ export class LocalHub implements Hub {
     const routes = new Routes(engine);
     const modules = new Modules(engine, config.gatewayId);
     const identities = new Identities(engine.journal);
-    const sessions = new Sessions(engine, identities, modules, config.gatewayId, config.hostNames ?? []);
+    const { gatewayId, hostNames = [] } = config;
+    const sessions = new Sessions(engine, identities, modules, gatewayId, hostNames);
+    const amqpClients = new AmqpClients({
+      engine,
+      identities,
+      modules,
+      gatewayId,
+      hostNames,
+      troubles: sessions.troubles,
+      onClaim: (name) => sessions.takeOver(name),
+    });
+    sessions.onClaim = (name) => amqpClients.takeOver(name);
     const gauges = new Gauges(engine);
     const compactor = new Compactor({
       space: () => store.space,
@@ -91,14 +106,14 @@ export class LocalHub implements Hub {
       groups: () => engine.journal.counters.groups,
       nowMs: () => systemClock.monotonic(),
     });
-    const own = { engine, routes, modules, identities, sessions, gauges, compactor };
+    const own = { engine, routes, modules, identities, sessions, amqpClients, gauges, compactor };
     const running: Running = { ...own, listeners: [], compacting: null };
     await engine.journal.durable();
     if (config.restore) await restore(config.restore, routes, identities);
     const recoveryMs = performance.now() - begun;
     this.#running = running;
     for (const listener of config.listeners) {
-      running.listeners.push(await listen({ ...listener, handler: sessions }));
+      running.listeners.push(await this.#listen(listener, running));
     }
     return {
       listeners: config.listeners.map(({ protocol, host }, i) => ({
@@ -111,6 +126,13 @@ export class LocalHub implements Hub {
     };
   }
 
+  async #listen(listener: ListenerConfig, { sessions, amqpClients }: Running): Promise<Listener> {
+    const isMqtt = listener.protocol === "mqtt" || listener.protocol === "mqtts";
+    if (isMqtt) return listen({ ...listener, handler: sessions });
+    const head = await AmqpHead.load(amqpClients);
+    return head.listen(listener);
+  }
+
   get #now(): Running {
     if (this.#running === null) throw new SandpiperError("SP_HUB_STOPPED", "hub: not running");
     return this.#running;
@@ -119,6 +141,7 @@ export class LocalHub implements Hub {
   async setRoutes(table: RouteTable): Promise<void> {
     await this.#now.routes.set(table);
     this.#now.sessions.routesChanged();
+    this.#now.amqpClients.routesChanged();
   }
 
   async settleRoutes(): Promise<readonly DroppedQueue[]> {
@@ -153,6 +176,7 @@ export class LocalHub implements Hub {
   async removeIdentity(deviceId: string, moduleId?: string): Promise<void> {
     await this.#now.identities.remove(deviceId, moduleId ?? null);
     this.#now.sessions.drop(deviceId, moduleId ?? null);
+    this.#now.amqpClients.drop(deviceId, moduleId ?? null);
   }
 
   async identities(): Promise<readonly Identity[]> {
@@ -236,7 +260,7 @@ export class LocalHub implements Hub {
   }
 
   async status(): Promise<HubStatus> {
-    const { engine, sessions, gauges, compactor } = this.#now;
+    const { engine, sessions, amqpClients, gauges, compactor } = this.#now;
     const { groups, entriesWritten, bytesWritten, entriesElided } = engine.journal.counters;
     const store = {
       groups,
@@ -254,7 +278,7 @@ export class LocalHub implements Hub {
     };
     return {
       state: engine.journal.state,
-      connections: sessions.count,
+      connections: sessions.count + amqpClients.count,
       counters: { ...engine.metrics.snapshot(), ...store, ...flash },
       flash: gauges.flash(),
       troubles: sessions.troubles.list(),

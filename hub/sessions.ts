@@ -56,6 +56,8 @@ const nameOf = (deviceId: string, moduleId: string | null): string =>
 
 export class Sessions implements MqttHandler<Session, Plan> {
   readonly troubles = new ClientTroubles();
+  /** The identity connects here now: whoever has it over another protocol has to go. */
+  onClaim: (name: string) => void = () => undefined;
   readonly #engine: Engine;
   readonly #deliveryHost: DeliveryHost;
   readonly #identities: Identities;
@@ -94,7 +96,8 @@ export class Sessions implements MqttHandler<Session, Plan> {
     }
     const { deviceId, moduleId } = decision.claim;
     const name = nameOf(deviceId, moduleId);
-    this.#takeOver(name);
+    this.onClaim(name);
+    this.takeOver(name);
     this.#live.set(name, connection);
     const publisher = new Publisher(this.#engine, connection);
     connection.session = { deviceId, moduleId, publisher, subscriber: null, inputsQos: null };
@@ -103,9 +106,10 @@ export class Sessions implements MqttHandler<Session, Plan> {
   }
 
   /** The newest wins, from this moment on: the old one settles nothing any more. */
-  #takeOver(name: string): void {
+  takeOver(name: string): void {
     const old = this.#live.get(name);
     if (old === undefined) return;
+    this.#live.delete(name);
     old.close("taken_over");
     this.#detach(old.session!);
   }

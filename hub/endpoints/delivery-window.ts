@@ -46,6 +46,8 @@ export interface DeliverySink<Input extends WindowInput> {
   readonly kind: Consumer["kind"];
   /** The connection can take one more. */
   readonly isWritable: boolean;
+  /** Who finds it not writable is pumped again when it is; else it is tried again and again. */
+  readonly tellsWhenWritable?: boolean;
   /**
    * Sends one message; its bytes are valid during the call.
    * @param attempt hand-overs that failed before: more than 0 is a redelivery
@@ -266,7 +268,7 @@ export class DeliveryWindow<Input extends WindowInput> implements Consumer {
 
   #holdUp(): void {
     this.#isHeldUp = true;
-    if (this.#inFlight > 0) return; // a settlement will tell
+    if (this.#inFlight > 0 || this.#sink.tellsWhenWritable === true) return; // a settlement will tell, or the sink
     this.#retryTimer ??= setTimeout(() => {
       this.#retryTimer = null;
       this.pump();

@@ -14,7 +14,7 @@ export type EndpointKind = keyof QueueDefaults;
 
 /** Takes entries from an endpoint's lanes. */
 export interface Consumer {
-  readonly kind: "module" | "mqtt";
+  readonly kind: "module" | "mqtt" | "amqp";
   /** Entries, durability or room may be new: hand over what may be handed over. */
   pump(): void;
   /** Entries handed over and not settled. */

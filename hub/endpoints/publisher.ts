@@ -23,7 +23,7 @@ import type { Endpoint } from "./endpoint.ts";
 /** Acknowledgements one connection may wait for; then it is not read any further. */
 export const UNACKNOWLEDGED_MAX = 4096;
 /** Messages of one connection that may wait for room in a full queue; then it is not read any further (A5). */
-const HELD_MAX = 16;
+export const HELD_MAX = 16;
 
 /** What a publisher needs of its connection. */
 export interface PublisherSocket {
@@ -76,7 +76,8 @@ interface Held {
 
 /** Acknowledgements in arrival order: a ring that grows with the client's window. */
 class AckRing {
-  #ids = new Uint16Array(16);
+  /** Packet ids, or whatever else the protocol knows its messages by. */
+  #ids = new Float64Array(16);
   #offsets = new Float64Array(16);
   #lanes: (Lane | null)[] = Array.from({ length: 16 }, () => null);
   #head = 0;
@@ -94,7 +95,7 @@ class AckRing {
   #grow(): void {
     const n = this.#ids.length;
     const at = (i: number): number => (this.#head + i) & (n - 1);
-    const ids = new Uint16Array(2 * n);
+    const ids = new Float64Array(2 * n);
     const offsets = new Float64Array(2 * n);
     const lanes: (Lane | null)[] = Array.from({ length: 2 * n }, () => null);
     for (let i = 0; i < n; i++) {
@@ -136,6 +137,11 @@ export class Publisher {
   constructor(ingress: Ingress, socket: PublisherSocket) {
     this.#ingress = ingress;
     this.#socket = socket;
+  }
+
+  /** Messages that wait for room. */
+  get held(): number {
+    return this.#held.length;
   }
 
   /** Takes one message: bytes `[from, to)` of `bytes`, valid during the call only. */

@@ -1,5 +1,5 @@
 /**
- * Accepts MQTT connections, plain or over TLS, up to a number. Nothing a peer does before or during the
+ * Accepts connections, plain or over TLS, up to a number. Nothing a peer does before or during the
  * handshake, and no failing `accept`, ends the listener: such things are reported through `onError`.
  */
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
@@ -16,13 +16,13 @@ const ACCEPT_BACKLOG = 1_024;
 const TLS_HANDSHAKE_TIMEOUT_MS = 20_000;
 
 export interface ListenOptions<Session, Plan> {
-  readonly protocol: "mqtt" | "mqtts";
+  readonly protocol: "mqtt" | "mqtts" | "amqp" | "amqps";
   readonly host: string;
   /** 0 = any free port. */
   readonly port: number;
   /** When the port is busy, try this many of the following ones. */
   readonly portsToTry?: number;
-  /** PEM; required for `mqtts`. */
+  /** PEM; required for `mqtts` and `amqps`. */
   readonly tls?: { readonly key: string; readonly cert: string };
   /** Further connections are closed as they come. */
   readonly connectionsMax?: number;
@@ -34,7 +34,7 @@ export interface ListenOptions<Session, Plan> {
   readonly sweep?: Sweep;
 }
 
-export interface MqttListener {
+export interface Listener {
   readonly port: number;
   /** Live connections; a TLS handshake under way is not one yet. */
   readonly connections: number;
@@ -46,21 +46,29 @@ export interface MqttListener {
 export class ListenError extends SandpiperError {}
 
 /** @throws {ListenError} */
-export async function listen<Session, Plan>(options: ListenOptions<Session, Plan>): Promise<MqttListener> {
-  const { handler, connectionsMax = CONNECTIONS_MAX_DEFAULT, sweep = new Sweep() } = options;
+export function listen<Session, Plan>(options: ListenOptions<Session, Plan>): Promise<Listener> {
   const limits = { ...MQTT_LIMITS, ...options.limits };
+  return listenFor(options, (socket, sweep) => new MqttConnection(socket, options.handler, sweep, limits));
+}
+
+/** Whatever the protocol is: `connect` makes a connection of an accepted socket, and a member of the sweep. */
+export async function listenFor(
+  options: Omit<ListenOptions<never, never>, "handler" | "limits">,
+  connect: (socket: Socket, sweep: Sweep) => void,
+): Promise<Listener> {
+  const { connectionsMax = CONNECTIONS_MAX_DEFAULT, sweep = new Sweep() } = options;
   const report = (error: Error) => options.onError?.(error);
   let isClosing = false;
   const accept = (socket: Socket) => {
     if (!isClosing && sweep.size < connectionsMax) {
-      new MqttConnection(socket, handler, sweep, limits);
+      connect(socket, sweep);
       return;
     }
     socket.destroy();
     if (!isClosing) report(overLimit(options, connectionsMax));
   };
   const { server, rawSockets } =
-    options.protocol === "mqtts"
+    options.protocol === "mqtts" || options.protocol === "amqps"
       ? makeTlsServer(options, connectionsMax, accept, report)
       : { server: createServer({ pauseOnConnect: true, noDelay: true }, accept), rawSockets: [] };
   const port = await bind(server, options);
@@ -82,7 +90,7 @@ export async function listen<Session, Plan>(options: ListenOptions<Session, Plan
   };
 }
 
-type Endpoint = Pick<ListenOptions<unknown, unknown>, "protocol" | "host" | "port" | "portsToTry" | "tls">;
+type Endpoint = Pick<ListenOptions<never, never>, "protocol" | "host" | "port" | "portsToTry" | "tls">;
 
 function makeTlsServer(
   options: Endpoint,

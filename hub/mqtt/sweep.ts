@@ -4,13 +4,11 @@
  * counter instead of a look at the clock. A deadline counted in ticks may come up to two ticks late, never
  * early; and when the process or the machine sleeps, ticks stand still, so nobody is cut for our own pause.
  */
-import type { CloseCode } from "./close-reason.ts";
-
 export const TICK_MS = 1_000;
 
 export interface Swept {
   onTick(tick: number): void;
-  close(code: CloseCode): void;
+  close(code: "shutdown"): void;
 }
 
 export class Sweep {
@@ -61,7 +59,7 @@ export class Sweep {
     for (const member of this.#members) member.onTick(this.#tick);
   }
 
-  closeAll(code: CloseCode): void {
+  closeAll(code: "shutdown"): void {
     for (const member of this.#members) member.close(code);
   }
 

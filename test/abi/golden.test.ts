@@ -72,7 +72,7 @@ describe("properties", () => {
       f64: "21.5",
       time: "2020-09-13T12:26:40.000Z",
       binary: "AQID/w==",
-      uuid: "ABEiM0RVZneImaq7zN3u/w==",
+      uuid: "00112233-4455-6677-8899-aabbccddeeff",
       u64: "18446744073709551615",
     });
   });

@@ -31,7 +31,7 @@ test.for([
   ["{}", "gatewayId: missing"],
   ["[]", "the whole: [] must be object"],
   ['{"gatewayId":"a/b"}', 'gatewayId: "a/b" has characters that are not allowed'],
-  ['{"gatewayId":"gw","listeners":[{"protocol":"amqp"}]}', 'listeners[0].protocol: "amqp" is not one of'],
+  ['{"gatewayId":"gw","listeners":[{"protocol":"coap"}]}', 'listeners[0].protocol: "coap" is not one of'],
   [
     '{"gatewayId":"gw","listeners":[{"protocol":"mqtt","port":70000}]}',
     "listeners[0].port: 70000 must be <=",
@@ -39,7 +39,7 @@ test.for([
   ['{"gatewayId":"gw","listeners":[{"protocol":"mqtt","port":"1883"}]}', 'listeners[0].port: "1883" must be'],
   [
     '{"gatewayId":"gw","listeners":[{"protocol":"mqtt","tls":{"key":"k","cert":"c"}}]}',
-    'listeners[0].tls: only for protocol "mqtts"',
+    'listeners[0].tls: only for protocols "mqtts" and "amqps"',
   ],
 ] as const)("%s is refused: %s", async ([text, message]) => {
   await expect(decode(text)).rejects.toThrow(`gateway.json: ${message}`);

@@ -15,6 +15,8 @@ export const TEST_STORE: StoreConfig = { ...STORE_DEFAULTS, logBytes: 4 * 1024 *
 export interface TestHub extends AsyncDisposable {
   readonly hub: LocalHub;
   readonly port: number;
+  /** Of the AMQP listener; 0 unless there is one. */
+  readonly amqpPort: number;
   readonly dir: string;
   readonly failures: Error[];
   /** Registers an identity. */
@@ -26,7 +28,7 @@ export interface TestHub extends AsyncDisposable {
 }
 
 export async function startHub(
-  options: { dir?: string; store?: Partial<StoreConfig> } = {},
+  options: { dir?: string; store?: Partial<StoreConfig>; amqp?: true } = {},
 ): Promise<TestHub> {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), "sandpiper-hub-"));
   const failures: Error[] = [];
@@ -34,10 +36,13 @@ export async function startHub(
   const started = await hub.start({
     gatewayId: GATEWAY,
     storeDir: dir,
-    listeners: [{ protocol: "mqtt", host: "127.0.0.1", port: 0 }],
+    listeners: [
+      { protocol: "mqtt", host: "127.0.0.1", port: 0 },
+      ...(options.amqp ? [{ protocol: "amqp", host: "127.0.0.1", port: 0 } as const] : []),
+    ],
     store: { ...TEST_STORE, ...options.store },
   });
-  const { port } = started.listeners[0]!;
+  const [{ port } = { port: 0 }, { port: amqpPort } = { port: 0 }] = started.listeners;
   const clients: MqttClient[] = [];
   const stop = async (): Promise<void> => {
     for (const client of clients) await client.endAsync(true);
@@ -46,6 +51,7 @@ export async function startHub(
   return {
     hub,
     port,
+    amqpPort,
     dir,
     failures,
     async identity(deviceId, moduleId) {
@@ -71,13 +77,22 @@ export async function startHub(
   };
 }
 
-export function credentials({ deviceId, moduleId, primaryKey }: Identity): IClientOptions {
-  const name = moduleId === undefined ? deviceId : `${deviceId}/${moduleId}`;
-  const resource = moduleId === undefined ? `devices/${deviceId}` : `devices/${deviceId}/modules/${moduleId}`;
+const nameOf = ({ deviceId, moduleId }: Identity): string =>
+  moduleId === undefined ? deviceId : `${deviceId}/${moduleId}`;
+
+const resourceOf = ({ deviceId, moduleId }: Identity): string =>
+  moduleId === undefined ? `devices/${deviceId}` : `devices/${deviceId}/modules/${moduleId}`;
+
+/** A token of an identity, good for `seconds`. */
+export const tokenOf = (identity: Identity, seconds = 3600): string =>
+  createSasToken(`${GATEWAY}/${resourceOf(identity)}`, identity.primaryKey, Date.now() / 1000 + seconds);
+
+export function credentials(identity: Identity): IClientOptions {
+  const name = nameOf(identity);
   return {
     clientId: name,
     username: `${GATEWAY}/${name}/?api-version=2021-04-12`,
-    password: createSasToken(`${GATEWAY}/${resource}`, primaryKey, Date.now() / 1000 + 3600),
+    password: tokenOf(identity),
     reconnectPeriod: 0,
     protocolVersion: 4,
   };

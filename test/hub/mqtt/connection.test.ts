@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { listen, type ListenOptions, type MqttListener } from "../../../hub/mqtt/listener.ts";
+import { listen, type ListenOptions, type Listener } from "../../../hub/mqtt/listener.ts";
 import { Sweep } from "../../../hub/mqtt/sweep.ts";
 import {
   connectPacket,
@@ -16,7 +16,7 @@ import {
 import { Recorder, type Connection } from "./recorder.ts";
 
 const CONNACK_OK = Buffer.from([0x20, 2, 0, 0]);
-const listeners: MqttListener[] = [];
+const listeners: Listener[] = [];
 afterEach(() => Promise.all(listeners.splice(0).map((listener) => listener.close())));
 
 async function start(

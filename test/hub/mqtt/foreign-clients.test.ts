@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { afterEach, describe, expect, it } from "vitest";
 import { connectAsync, type IClientOptions, type MqttClient } from "mqtt";
-import { listen, type MqttListener } from "../../../hub/mqtt/listener.ts";
+import { listen, type Listener } from "../../../hub/mqtt/listener.ts";
 import { selfSigned } from "./certificate.ts";
 import { Recorder, type Connection } from "./recorder.ts";
 
@@ -35,7 +35,7 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) await cleanup();
 });
 
-async function start(handler: Recorder, protocol: "mqtt" | "mqtts" = "mqtt"): Promise<MqttListener> {
+async function start(handler: Recorder, protocol: "mqtt" | "mqtts" = "mqtt"): Promise<Listener> {
   const tls = protocol === "mqtts" ? { tls: selfSigned() } : {};
   const listener = await listen({ protocol, host: "127.0.0.1", port: 0, handler, ...tls });
   cleanups.push(() => listener.close());

@@ -1,7 +1,7 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
-import { ListenError, listen, type ListenOptions, type MqttListener } from "../../../hub/mqtt/listener.ts";
+import { ListenError, listen, type ListenOptions, type Listener } from "../../../hub/mqtt/listener.ts";
 import { MqttConnection } from "../../../hub/mqtt/connection.ts";
 import { Sweep } from "../../../hub/mqtt/sweep.ts";
 import { selfSigned } from "./certificate.ts";
@@ -15,7 +15,7 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) await cleanup();
 });
 
-async function start(options: Partial<ListenOptions<string, string>> = {}): Promise<MqttListener> {
+async function start(options: Partial<ListenOptions<string, string>> = {}): Promise<Listener> {
   const handler = new Recorder();
   const listener = await listen({ protocol: "mqtt", host: "127.0.0.1", port: 0, handler, ...options });
   cleanups.push(() => listener.close());

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CloseCode } from "../../../hub/mqtt/close-reason.ts";
-import { listen, type MqttListener } from "../../../hub/mqtt/listener.ts";
+import { listen, type Listener } from "../../../hub/mqtt/listener.ts";
 import {
   connectPacket,
   packet,
@@ -157,7 +157,7 @@ const AFTER_CONNECT: readonly (readonly [name: string, sent: Buffer, code: Close
 
 describe("a protocol violation closes the connection and nothing else", () => {
   const recorder = new Recorder();
-  let listener: MqttListener;
+  let listener: Listener;
   let bystander: RawClient;
 
   beforeAll(async () => {

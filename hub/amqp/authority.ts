@@ -1,0 +1,74 @@
+/**
+ * Who has shown a token, or a certificate, on one connection: several identities, each with a token of its own
+ * (contract §5.1). A token is renewed by showing another.
+ */
+import type { PeerCertificate } from "node:tls";
+import { identityName, type AmqpHandler, type AmqpIdentity } from "./handler.ts";
+import { IDENTITIES_MAX } from "./limits.ts";
+
+interface Shown {
+  readonly identity: AmqpIdentity;
+  readonly expiresMs: number;
+}
+
+export class Authority {
+  readonly #handler: AmqpHandler;
+  /** By name in lower case: ids are compared in any case. */
+  readonly #shown = new Map<string, Shown>();
+  #nextExpiryMs = Infinity;
+
+  constructor(handler: AmqpHandler) {
+    this.#handler = handler;
+  }
+
+  get isEmpty(): boolean {
+    return this.#shown.size === 0;
+  }
+
+  /** Takes a token. `null` when it is good, else why it is not. */
+  show(identity: AmqpIdentity, token: string): string | null {
+    if (this.#shown.size >= IDENTITIES_MAX && this.identity(identity) === null) {
+      return `more than ${IDENTITIES_MAX} identities on one connection`;
+    }
+    const verdict = this.#handler.verifyToken(identity, token);
+    if (!verdict.ok) return verdict.text;
+    this.#remember(verdict.identity, verdict.expiresMs);
+    return null;
+  }
+
+  showCertificate(certificate: PeerCertificate): void {
+    const identity = this.#handler.verifyCertificate(certificate);
+    if (identity !== null) this.#remember(identity, Infinity);
+  }
+
+  #remember(identity: AmqpIdentity, expiresMs: number): void {
+    this.#shown.set(identityName(identity).toLowerCase(), { identity, expiresMs });
+    this.#nextExpiryMs = Math.min(this.#nextExpiryMs, expiresMs);
+  }
+
+  /** The identity as registered, when it has shown what it is. */
+  identity(claimed: AmqpIdentity): AmqpIdentity | null {
+    return this.#shown.get(identityName(claimed).toLowerCase())?.identity ?? null;
+  }
+
+  /** Names of all that have shown what they are. */
+  names(): string[] {
+    return [...this.#shown.values()].map(({ identity }) => identityName(identity));
+  }
+
+  forget(name: string): void {
+    this.#shown.delete(name.toLowerCase());
+  }
+
+  /** Names of those whose token is over. Looks at them only when the first one is. */
+  expired(nowMs: number): string[] {
+    if (nowMs <= this.#nextExpiryMs) return [];
+    const over: string[] = [];
+    this.#nextExpiryMs = Infinity;
+    for (const { identity, expiresMs } of this.#shown.values()) {
+      if (expiresMs < nowMs) over.push(identityName(identity));
+      else this.#nextExpiryMs = Math.min(this.#nextExpiryMs, expiresMs);
+    }
+    return over;
+  }
+}
