@@ -1,15 +1,21 @@
 /**
- * A hub that tests may kill: a process of its own, with the hub in a thread as in a gateway. Started by
- * `hub-child.ts` from the build; serves the hub's face over the channel to its parent.
+ * A hub that tests may kill: a process of its own, with the hub in a thread as in a gateway, and modules in
+ * sandboxes of their own when a test asks for them. Started by `hub-child.ts` from the build; serves the hub's face
+ * over the channel to its parent.
  */
+import { readFile } from "node:fs/promises";
+import { BroadcastChannel } from "node:worker_threads";
+import { DEFAULT_GRANTS, MEMORY_BYTES_MAX } from "../../../abi/index.ts";
 import { createHubThread, type HubThread } from "../../../hub/client.ts";
 import type { HubConfig, HubStarted } from "../../../hub/face.ts";
 import { serve } from "../../../hub/rpc.ts";
+import { WALL_CLOCK } from "./wall-clock.ts";
 
 const send = (message: unknown): void => void process.send!(message);
 
 function createHub(): HubThread {
-  const hub = createHubThread();
+  const isClockOurs = process.env[WALL_CLOCK] !== undefined;
+  const hub = isClockOurs ? createHubThread(new URL("./hub-thread.js", import.meta.url)) : createHubThread();
   hub.onFailure((error) => send({ failure: error.message }));
   return hub;
 }
@@ -23,6 +29,21 @@ const face = new Proxy(
     async startAgain(config: HubConfig): Promise<HubStarted> {
       hub = createHub();
       return hub.start(config);
+    },
+    /** Instances of one artifact, each in a worker of its own. Resolves when records may flow to all. */
+    async startModules(wasmFile: string, names: readonly string[]): Promise<void> {
+      const { admitModule } = await import("../../../host/sandbox/index.ts");
+      const { ModuleRunner } = await import("../../bench/gateway-parts.ts");
+      const wasm = await readFile(wasmFile);
+      const admitted = admitModule(wasm, { grants: DEFAULT_GRANTS, memoryBytesMax: MEMORY_BYTES_MAX });
+      const runner = new ModuleRunner(hub, admitted);
+      await Promise.all(names.map((name) => runner.start(name)));
+    },
+    /** Of the hub's thread alone, and only when it was started with a clock of the test's. */
+    async setWallClockAhead(ms: number): Promise<void> {
+      const channel = new BroadcastChannel(WALL_CLOCK);
+      channel.postMessage(ms);
+      channel.close();
     },
   },
   { get: (own, name) => Reflect.get(own, name) ?? Reflect.get(hub, name) },
