@@ -32,6 +32,8 @@ export interface ChaosOutcome {
   readonly breaches: readonly Breach[];
   /** For whoever has to find the cause; empty when nothing was breached. */
   readonly story: readonly string[];
+  /** Where the stores lie; gone unless something was breached. */
+  readonly folder: string;
 }
 
 export async function runChaos(options: ChaosOptions): Promise<ChaosOutcome> {
@@ -51,10 +53,11 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosOutcome> {
     onProgress(figures);
     if (found.length > 0) {
       const where = `seed ${seed}, rounds ${begun} to ${begun + part.rounds - 1}, store ${storeDir}`;
-      return { figures, breaches: found, story: [where, ...found.flatMap((breach) => storyOf(breach, history))] };
+      const story = [where, ...found.flatMap((breach) => storyOf(breach, history))];
+      return { figures, breaches: found, story, folder };
     }
     rmSync(storeDir, { recursive: true });
   }
   rmSync(folder, { recursive: true });
-  return { figures, breaches: [], story: [] };
+  return { figures, breaches: [], story: [], folder };
 }

@@ -30,13 +30,13 @@ class Ledger {
   /** What devices sent, as it was taken. */
   readonly taken: readonly LoggedEvent[];
   /** Times each message was taken. */
-  readonly times = new Map<string, number>();
+  readonly times: ReadonlyMap<string, number>;
 
   constructor(history: History) {
     this.history = history;
     this.#sent = new Map(history.devices.map(({ id, messages }) => [id, messages]));
     this.taken = history.log.filter(({ output }) => output === null);
-    for (const event of this.taken) this.times.set(keyOf(event), (this.times.get(keyOf(event)) ?? 0) + 1);
+    this.times = timesEach(this.taken);
   }
 
   sent({ device, sequence }: Place): SentMessage | undefined {
@@ -54,6 +54,13 @@ class Ledger {
       return sent !== undefined && isMeant(sent.message);
     });
   }
+}
+
+/** How often each message occurs. */
+function timesEach(places: readonly Place[]): Map<string, number> {
+  const times = new Map<string, number>();
+  for (const place of places) times.set(keyOf(place), (times.get(keyOf(place)) ?? 0) + 1);
+  return times;
 }
 
 /** Every breach of a rule; none when the rules held. */
@@ -184,9 +191,8 @@ function judgeCounters(module: string, ledger: Ledger): Breach[] {
 function judgeDeliveries(ledger: Ledger): Breach[] {
   const found: Breach[] = [];
   const { deliveries, unsettledAtCuts } = ledger.history.consumer;
-  const received = new Map<string, number>();
-  for (const delivery of deliveries)
-    received.set(keyOf(delivery), (received.get(keyOf(delivery)) ?? 0) + 1);
+  const received = timesEach(deliveries);
+  const done = timesEach(deliveries.filter(({ isDone }) => isDone));
   report(found, "J1", "other", "delivered and not in the log", (add) => {
     for (const delivery of deliveries) if (ledger.timesOf(delivery) === 0) add(delivery);
   });
@@ -199,7 +205,7 @@ function judgeDeliveries(ledger: Ledger): Breach[] {
   const meant = ledger.takenFor((message) => outcomeOf(message).isDelivered);
   report(found, "J25", "lost", "taken for the consumer and not delivered as often", (add) => {
     for (const event of new Map(meant.map((each) => [keyOf(each), each])).values()) {
-      if ((received.get(keyOf(event)) ?? 0) < ledger.timesOf(event)) add(event);
+      if ((done.get(keyOf(event)) ?? 0) < ledger.timesOf(event)) add(event);
     }
   });
   report(found, "J23", "doubled", "delivered again after it was settled for good", (add) => {

@@ -87,7 +87,7 @@ class ConsumerConnection {
   readonly #consumer: Consumer;
   readonly #round: number;
   readonly #client: RawClient;
-  #inHand: number[] = [];
+  #inHand: { readonly delivery: Delivery; readonly packetId: number }[] = [];
   /** How many of `unsettled` it has acknowledged; null while no mark is under way. */
   #acknowledged = 0;
   #marked: number | null = null;
@@ -114,16 +114,20 @@ class ConsumerConnection {
   #onPublish({ payload, messageId, dup }: IPublishPacket): void {
     const body = payload.toString();
     const place = placeOf(body);
-    this.#consumer.receive({ ...place, round: this.#round, body, isRepeat: dup });
+    const delivery = { ...place, round: this.#round, body, isRepeat: dup, isDone: false };
+    this.#consumer.receive(delivery);
     this.unsettled.push(keyOf(place));
-    this.#inHand.push(messageId!);
+    this.#inHand.push({ delivery, packetId: messageId! });
     if (this.#inHand.length === 1) setTimeout(() => this.#finish(), this.#consumer.dealMs());
     if (++this.#received >= this.#leavesAfter) this.#leave();
   }
 
   #finish(): void {
     if (this.#client.isClosed || this.hasLeft) return;
-    for (const packetId of this.#inHand) this.#client.puback(packetId);
+    for (const { delivery, packetId } of this.#inHand) {
+      delivery.isDone = true;
+      this.#client.puback(packetId);
+    }
     this.#acknowledged += this.#inHand.length;
     this.#inHand = [];
     this.#mark();

@@ -73,9 +73,7 @@ class Episode {
     try {
       for (let round = 0; round < rounds; round++) {
         for (const device of this.#devices) device.redraw(round, this.#drawPaths());
-        // The first has to come up once: identities are to be registered.
-        const moment = drawKillMoment(below);
-        await this.#life(round, this.#isSetUp ? moment : { kind: "loaded", afterMs: moment.afterMs });
+        await this.#life(round, drawKillMoment(below, this.#isSetUp));
         await this.#options.whileDead?.(round);
       }
       peace = await this.#lastLife(rounds);
@@ -101,7 +99,10 @@ class Episode {
 
   #launch(): HubChild {
     const { storeDir, dist, env, below, store } = this.#options;
-    const settings = { lingerMs: LINGER_MS[below(LINGER_MS.length)]!, graceMs: GRACE_MS[below(GRACE_MS.length)]! };
+    const settings = {
+      lingerMs: LINGER_MS[below(LINGER_MS.length)]!,
+      graceMs: GRACE_MS[below(GRACE_MS.length)]!,
+    };
     return HubChild.launch({
       storeDir,
       store: { ...settings, ...store },
@@ -133,12 +134,12 @@ class Episode {
   async #life(round: number, moment: KillMoment): Promise<void> {
     const { below, wasmFile } = this.#options;
     const child = this.#launch();
+    // The others are down for this life: what is meant for them waits.
+    const modules = MODULES.filter(() => below(MODULE_DOWN_ONE_IN) > 0);
     let ended: Promise<unknown> = Promise.resolve();
     const started = this.#begin(child).then(() => {
       ended = this.#connect(child, round);
-      // The others are down for this life: what is meant for them waits.
-      const modules = MODULES.filter(() => below(MODULE_DOWN_ONE_IN) > 0);
-      child.hub.startModules(wasmFile, modules).catch(() => undefined);
+      return child.hub.startModules(wasmFile, modules);
     });
     let failure: Error | null = null;
     if (moment.kind === "starting") {
@@ -157,15 +158,15 @@ class Episode {
   }
 
   /** Resolves when it is time to kill. */
-  async #comes(moment: KillMoment): Promise<void> {
+  async #comes({ event, count, afterMs }: KillMoment & { readonly kind: "working" }): Promise<void> {
     const { promise, resolve } = signal();
-    let left = moment.kind === "acknowledged" || moment.kind === "delivered" ? moment.count : Infinity;
-    const count = (): void => {
+    let left = count;
+    const happened = (): void => {
       if (--left === 0) resolve();
     };
-    if (moment.kind === "acknowledged") for (const device of this.#devices) device.onAck = count;
-    if (moment.kind === "delivered") this.#consumer.onDelivery = count;
-    await Promise.race([promise, delay(moment.afterMs)]);
+    if (event === "acknowledged") for (const device of this.#devices) device.onAck = happened;
+    if (event === "delivered") this.#consumer.onDelivery = happened;
+    await Promise.race([promise, delay(afterMs)]);
     for (const device of this.#devices) device.onAck = () => undefined;
     this.#consumer.onDelivery = () => undefined;
   }

@@ -45,6 +45,8 @@ export interface Delivery extends Place {
   readonly body: string;
   /** Flagged as delivered before. */
   readonly isRepeat: boolean;
+  /** Dealt with and acknowledged: what it lost before that does not count. */
+  isDone: boolean;
 }
 
 export interface ConsumerHistory {

@@ -27,8 +27,9 @@ function biographyOf(place: Place, history: History): string[] {
   for (const { offset, uid, output } of history.log.filter(isIt)) {
     lines.push(`log ${offset}: from ${output ?? "the device"}, uid ${uid}`);
   }
-  for (const { round, isRepeat } of history.consumer.deliveries.filter(isIt)) {
-    lines.push(`delivered in round ${round}${isRepeat ? ", flagged as a repeat" : ""}`);
+  for (const { round, isRepeat, isDone } of history.consumer.deliveries.filter(isIt)) {
+    const flag = isRepeat ? ", flagged as a repeat" : "";
+    lines.push(`delivered in round ${round}${flag}, ${isDone ? "dealt with" : "not dealt with"}`);
   }
   for (const { endpoint, uid } of history.deadLetters.filter(isIt))
     lines.push(`dead at ${endpoint}, uid ${uid}`);
