@@ -16,9 +16,9 @@ import { drawTopology, MODULES, type Topology } from "./topology.ts";
 const DEVICES_MIN = 2;
 const DEVICES_MAX = 5;
 /** For everything taken to come out in peace, ms. Longer is a breach: something is stuck. */
-const DRAIN_MS_MAX = 60_000;
+const DRAIN_MS_MAX = 45_000;
 /** A module is not there at all in one life out of so many. */
-const MODULE_DOWN_ONE_IN = 3;
+const MODULE_DOWN_ONE_IN = 2;
 const LINGER_MS = [0, 2, 5];
 const GRACE_MS = [0, 2];
 

@@ -77,6 +77,11 @@ export class WindowPublisher {
     this.#pacing = null;
   }
 
+  /** After the window was made larger: goes on without waiting for an acknowledgement. */
+  resume(): void {
+    this.#fill();
+  }
+
   disconnect(): void {
     this.#client?.[Symbol.dispose]();
   }
