@@ -47,7 +47,9 @@ describe.skipIf(missing !== null)("a hub that", { timeout: 120_000 }, () => {
   test("breaks no rule on a slow disk is not accused", async () => {
     using disk = new FaultyDisk("/store");
     disk.delay("data", FLUSH_MS);
-    expect(await storyOf({ rounds: MUTANT_ROUNDS, seed: seeded("not a mutant").seed, env: disk.env })).toBe("");
+    expect(await storyOf({ rounds: MUTANT_ROUNDS, seed: seeded("not a mutant").seed, env: disk.env })).toBe(
+      "",
+    );
   });
 });
 

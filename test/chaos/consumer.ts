@@ -141,7 +141,10 @@ class ConsumerConnection {
 
   #onPuback(packetId: number): void {
     if (packetId !== MARK_PACKET_ID || this.#marked === null) {
-      return this.#consumer.fault({ round: this.#round, what: `packet ${packetId} of ${SINK}: not in flight` });
+      return this.#consumer.fault({
+        round: this.#round,
+        what: `packet ${packetId} of ${SINK}: not in flight`,
+      });
     }
     this.unsettled.splice(0, this.#marked);
     this.#acknowledged -= this.#marked;

@@ -215,7 +215,9 @@ async function isDrained({ hub }: HubChild): Promise<boolean> {
 
 async function stateOf({ hub }: HubChild): Promise<string> {
   const waiting = (await hub.queues()).filter(({ endpoint, length }) => isQueue(endpoint) && length > 0);
-  const queues = waiting.map(({ endpoint, length, inFlight }) => `${endpoint} ${length} (${inFlight} in flight)`);
+  const queues = waiting.map(
+    ({ endpoint, length, inFlight }) => `${endpoint} ${length} (${inFlight} in flight)`,
+  );
   return `waiting: ${queues.join(", ") || "nothing"}`;
 }
 

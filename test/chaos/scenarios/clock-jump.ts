@@ -3,6 +3,7 @@
  * of them expires, devices stay connected, and the order stays (J31, J3).
  */
 import { join } from "node:path";
+import type { QueueStatus } from "../../../hub/face.ts";
 import { HubChild } from "../../support/faults/hub-child.ts";
 import { WALL_CLOCK } from "../../support/faults/wall-clock.ts";
 import { RawClient } from "../../support/faults/raw-client.ts";
@@ -39,6 +40,7 @@ export const clockJump: Scenario = async ({ folder, durationMs, store }) => {
       await until("acknowledgements go on", () => publisher.acked.length >= enough, 60_000);
       await child.hub.setWallClockAhead(aheadMs);
       jumps++;
+      await until("the clock has jumped", async () => isAhead(await child.hub.queues(), aheadMs), 60_000);
     }
     await settled(publisher);
     publisher.disconnect();
@@ -53,6 +55,13 @@ export const clockJump: Scenario = async ({ folder, durationMs, store }) => {
   const line = `${jumps} jumps, ${publisher.acked.length} acknowledged, ${delivered.length} delivered, ${breaches.length} breaches`;
   return { breaches, line };
 };
+
+/** Whether the hub takes the oldest message for as old as its clock says; for new, when that was set back. */
+function isAhead(queues: readonly QueueStatus[], aheadMs: number): boolean {
+  const ageMs = queues.find(({ endpoint }) => endpoint === ENDPOINT)?.oldestAgeMs ?? null;
+  if (ageMs === null) return false;
+  return aheadMs > 0 ? ageMs >= aheadMs : aheadMs < 0 ? ageMs === 0 : ageMs > 0 && ageMs < HOUR_MS;
+}
 
 /** Everything that waits, as the consumer gets it. */
 async function drain(child: HubChild, sink: ReturnType<typeof device>): Promise<number[]> {

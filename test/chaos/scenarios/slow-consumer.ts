@@ -3,11 +3,12 @@
  * anonymous memory stays flat once it has warmed up (J5, J6).
  */
 import { join } from "node:path";
+import { FaultyDisk } from "../../support/faults/faulty-disk.ts";
 import { HubChild } from "../../support/faults/hub-child.ts";
 import { RawClient } from "../../support/faults/raw-client.ts";
 import { WindowPublisher } from "../../support/faults/window.ts";
 import { GATEWAY } from "../../support/hub.ts";
-import { device, type Scenario } from "./scenario.ts";
+import { device, type Scenario, type ScenarioOptions, type ScenarioResult } from "./scenario.ts";
 
 /** The whole rise of the line through all samples after the warm-up, bytes: collectors breathe by more than half of it. */
 export const RISE_BYTES_MAX = 32 * 1024 * 1024;
@@ -16,14 +17,28 @@ const WARM_UP_SHARE = 0.4;
 const SAMPLE_MS = 100;
 /** The consumer settles one message so often, ms. */
 const SETTLE_MS = 20;
+const SLOW_FLUSH_MS = 500;
 const PRODUCERS = 3;
 const WINDOW = 100;
 const BODY = "x".repeat(4 * 1024);
 
-export const slowConsumer: Scenario = async ({ folder, durationMs, store }) => {
+export const slowConsumer: Scenario = (options) => flatMemory(options, {});
+
+/** The same on a disk whose every flush takes half a second. */
+export const slowFlush: Scenario = async (options) => {
+  using disk = new FaultyDisk("/store");
+  disk.delay("data", SLOW_FLUSH_MS);
+  return flatMemory(options, disk.env);
+};
+
+async function flatMemory(
+  { folder, durationMs, store }: ScenarioOptions,
+  env: NodeJS.ProcessEnv,
+): Promise<ScenarioResult> {
   const sink = { ...device(GATEWAY), moduleId: "sink" };
   await using child = await HubChild.start({
     storeDir: join(folder, "store"),
+    env,
     ...(store === undefined ? {} : { store }),
   });
   const producers = Array.from({ length: PRODUCERS }, (_, i) => {
@@ -54,7 +69,7 @@ export const slowConsumer: Scenario = async ({ folder, durationMs, store }) => {
   if (rise > RISE_BYTES_MAX) breaches.push(`J6: anonymous memory rose by ${mb(rise)} MB`);
   const line = `${acknowledged} acknowledged, anonymous memory ${mb(samples.at(-1)!)} MB, rise ${mb(rise)} MB of ${mb(RISE_BYTES_MAX)} allowed`;
   return { breaches, line };
-};
+}
 
 async function sample(child: HubChild, durationMs: number): Promise<number[]> {
   const samples: number[] = [];

@@ -54,7 +54,11 @@ export const tornWrite: Scenario = async (options) => {
 };
 
 /** One life that ends with a torn write; returns how many pages were torn. */
-async function powerCut(options: ScenarioOptions, publisher: WindowPublisher, isFirst: boolean): Promise<number> {
+async function powerCut(
+  options: ScenarioOptions,
+  publisher: WindowPublisher,
+  isFirst: boolean,
+): Promise<number> {
   const { below, folder } = options;
   const storeDir = join(folder, "store");
   const durable = join(folder, "durable");

@@ -78,7 +78,13 @@ export class FaultyDisk implements Disposable {
 
 const word = (kind: Flush, index: number): number => 1 + (kind === "data" ? 0 : KIND_WORDS) + index;
 
-const SOURCE = fileURLToPath(new URL("./faulty-disk.c", import.meta.url));
+/** Beside the sources: the compiler leaves it there. */
+const SOURCE = fileURLToPath(
+  new URL(
+    import.meta.url.endsWith(".ts") ? "./faulty-disk.c" : "../../../../test/support/faults/faulty-disk.c",
+    import.meta.url,
+  ),
+);
 
 function compile(library: string, source: string): void {
   const { status, stderr } = spawnSync("cc", ["-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"]);
