@@ -21,6 +21,9 @@ const DRAIN_MS_MAX = 45_000;
 const MODULE_DOWN_ONE_IN = 2;
 const LINGER_MS = [0, 2, 5];
 const GRACE_MS = [0, 2];
+/** Small, so that kills find checkpoints under way and the log going round. */
+const LOG_BYTES = 4 * 1024 * 1024;
+const CHECKPOINT_BYTES = 1024 * 1024;
 
 export interface EpisodeOptions {
   readonly storeDir: string;
@@ -102,6 +105,8 @@ class Episode {
     const settings = {
       lingerMs: LINGER_MS[below(LINGER_MS.length)]!,
       graceMs: GRACE_MS[below(GRACE_MS.length)]!,
+      logBytes: LOG_BYTES,
+      checkpointBytes: CHECKPOINT_BYTES,
     };
     return HubChild.launch({
       storeDir,
