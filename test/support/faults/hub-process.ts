@@ -36,7 +36,7 @@ const face = new Proxy(
       const { ModuleRunner } = await import("../../bench/gateway-parts.ts");
       const wasm = await readFile(wasmFile);
       const admitted = admitModule(wasm, { grants: DEFAULT_GRANTS, memoryBytesMax: MEMORY_BYTES_MAX });
-      const runner = new ModuleRunner(hub, admitted);
+      const runner = new ModuleRunner(hub, admitted, new Map());
       await Promise.all(names.map((name) => runner.start(name)));
     },
     /** Of the hub's thread alone, and only when it was started with a clock of the test's. */
