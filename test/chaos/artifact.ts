@@ -33,23 +33,29 @@ export function onFan(message: Message): void {
 export function onRebuild(message: Message): void {
   const text = message.text();
   const count = counted(message);
-  emit("out", Uint8Array.wrap(String.UTF8.encode(text + "#" + count.toString())));
+  emit("rebuilt", Uint8Array.wrap(String.UTF8.encode(text + "#" + count.toString())));
+}
+
+@input("link")
+export function onLink(message: Message): void {
+  message.forward("on");
+  counted(message);
 }
 
 @input("picky")
 export function onPicky(message: Message): void {
   counted(message);
-  message.forward("out");
+  message.forward("picked");
   if (message.property("poison") !== null) throw new Error("poison");
 }
 `;
 
-/** Compiled once in a process: it takes the compiler seconds. */
+/** Compiled once in a process, and not optimised: that would take the compiler seconds. */
 let compiled: Promise<CompiledModule> | undefined;
 
 /** Writes the artifact into `folder`; returns its path. */
 export async function writeArtifact(folder: string): Promise<string> {
-  compiled ??= compileModule({ source: SOURCE, name: "chaos" });
+  compiled ??= compileModule({ source: SOURCE, name: "chaos", release: false });
   const { wasm } = await compiled;
   const file = join(folder, "chaos.wasm");
   await writeFile(file, wasm);

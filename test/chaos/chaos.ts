@@ -6,7 +6,6 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { StoreConfig } from "../../hub/face.ts";
-import { mulberry32 } from "../support/seed.ts";
 import { writeArtifact } from "./artifact.ts";
 import { breaches, type Breach } from "./checker.ts";
 import { runEpisode, type EpisodeOptions } from "./episode.ts";
@@ -14,7 +13,7 @@ import { noFigures, withPart, type Figures } from "./figures.ts";
 import { storyOf } from "./story.ts";
 
 /** Lives of one store before it is drained and judged. */
-const ROUNDS_PER_STORE = 6;
+const ROUNDS_PER_STORE = 8;
 
 export interface ChaosOptions extends Pick<EpisodeOptions, "dist" | "env"> {
   readonly rounds: number;
@@ -45,9 +44,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosOutcome> {
     const storeDir = join(folder, `store${number}`);
     mkdirSync(storeDir);
     const part = { rounds: Math.min(roundsPerStore, rounds - begun) };
-    const random = mulberry32(seed + number);
-    const below = (n: number): number => Math.floor(random() * n);
-    const { history, recoveryMsMax } = await runEpisode({ ...options, ...part, storeDir, wasmFile, below });
+    const drawn = { ...part, storeDir, wasmFile, seed: seed + number };
+    const { history, recoveryMsMax } = await runEpisode({ ...options, ...drawn });
     const found = breaches(history);
     figures = withPart(figures, { ...part, history, breaches: found, recoveryMsMax });
     onProgress(figures);

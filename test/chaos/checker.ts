@@ -218,7 +218,37 @@ function judgeDeliveries(ledger: Ledger): Breach[] {
   for (const group of lanesOf<Delivery>(deliveries, ledger).values()) {
     judgeOrder(found, "the consumer", group);
   }
+  judgeMarks(found, ledger);
   return found;
+}
+
+/**
+ * Whether deliveries say truly that they are redeliveries. What was sent and not settled is saved without a flush,
+ * so a kill may make the gateway forget it: only what one life of it says is held against it.
+ */
+function judgeMarks(found: Breach[], ledger: Ledger): void {
+  const { consumer, lastRound, redelivered } = ledger.history;
+  report(found, "J25", "other", "marked as a redelivery, and nobody can have had it before", (add) => {
+    for (const delivery of consumer.deliveries) {
+      const begun = ledger.sent(delivery)?.sentIn[0];
+      if (delivery.isRepeat && delivery.connection === 0 && delivery.round === begun) add(delivery);
+    }
+  });
+  report(found, "J25", "other", "delivered again in the same life, and not marked as a redelivery", (add) => {
+    const last = new Map<string, number>();
+    for (const delivery of consumer.deliveries) {
+      const { round, isRepeat } = delivery;
+      const key = keyOf(delivery);
+      // Taken twice, the second may be a first delivery.
+      if (last.get(key) === round && !isRepeat && ledger.timesOf(delivery) === 1) add(delivery);
+      last.set(key, round);
+    }
+  });
+  if (redelivered === null) return;
+  const marked = consumer.deliveries.filter(({ round, isRepeat }) => isRepeat && round === lastRound).length;
+  if (marked === redelivered) return;
+  const what = `${marked} marked as redeliveries in the last life, and the gateway counted ${redelivered}`;
+  found.push({ rule: "J25", kind: "other", what, count: Math.abs(marked - redelivered), example: null });
 }
 
 /** What keeps its order among itself: one device's messages of one path and urgency. */

@@ -10,6 +10,7 @@ import type { IPublishPacket } from "mqtt-packet";
 import { newKeys } from "../../hub/identity/keys.ts";
 import { RawClient } from "../support/faults/raw-client.ts";
 import { GATEWAY } from "../support/hub.ts";
+import type { Below } from "./draws.ts";
 import type { ConsumerHistory, Delivery, Fault } from "./history.ts";
 import { keyOf, placeOf } from "./message.ts";
 import { SINK, SINK_FILTER, SINK_TOPIC } from "./topology.ts";
@@ -17,21 +18,21 @@ import { SINK, SINK_FILTER, SINK_TOPIC } from "./topology.ts";
 /** How long it may have messages in hand, ms. */
 const DEAL_MS_MAX = 6;
 /** It drops its connection by itself after so many deliveries, now and then. */
-const DELIVERIES_BEFORE_LEAVING_MAX = 400;
+const DELIVERIES_BEFORE_LEAVING_MAX = 150;
 const LEAVES_ONE_IN = 3;
 /** Its filter is subscribed with packet id 1. */
 const MARK_PACKET_ID = 2;
 
 export class Consumer {
   readonly identity = { deviceId: GATEWAY, moduleId: SINK, ...newKeys(), enabled: true };
-  readonly #below: (n: number) => number;
+  readonly #below: Below;
   readonly #deliveries: Delivery[] = [];
   readonly #unsettledAtCuts = new Map<string, number>();
   readonly #faults: Fault[] = [];
   #isPeaceful = false;
   onDelivery: () => void = () => undefined;
 
-  constructor(below: (n: number) => number) {
+  constructor(below: Below) {
     this.#below = below;
   }
 
@@ -46,8 +47,8 @@ export class Consumer {
 
   /** Connects, and again whenever it has left; resolves when the gateway is gone. */
   async run(port: number, round: number): Promise<void> {
-    for (;;) {
-      const connection = new ConsumerConnection(port, this, round, this.#leavesAfter());
+    for (let number = 0; ; number++) {
+      const connection = new ConsumerConnection(port, this, { round, number }, this.#leavesAfter());
       await connection.ended;
       for (const key of connection.unsettled) {
         this.#unsettledAtCuts.set(key, (this.#unsettledAtCuts.get(key) ?? 0) + 1);
@@ -79,13 +80,19 @@ export class Consumer {
   }
 }
 
+/** Which connection: its number counts from 0 in each life of the gateway. */
+interface ConnectionName {
+  readonly round: number;
+  readonly number: number;
+}
+
 class ConsumerConnection {
   readonly ended: Promise<void>;
   /** Messages that the gateway may deliver again, in the order in which they came. */
   readonly unsettled: string[] = [];
   hasLeft = false;
   readonly #consumer: Consumer;
-  readonly #round: number;
+  readonly #name: ConnectionName;
   readonly #client: RawClient;
   #inHand: { readonly delivery: Delivery; readonly packetId: number }[] = [];
   /** How many of `unsettled` it has acknowledged; null while no mark is under way. */
@@ -94,9 +101,9 @@ class ConsumerConnection {
   #received = 0;
   readonly #leavesAfter: number;
 
-  constructor(port: number, consumer: Consumer, round: number, leavesAfter: number) {
+  constructor(port: number, consumer: Consumer, name: ConnectionName, leavesAfter: number) {
     this.#consumer = consumer;
-    this.#round = round;
+    this.#name = name;
     this.#leavesAfter = leavesAfter;
     const client = (this.#client = new RawClient(port, consumer.identity, {
       onPublish: (packet) => this.#onPublish(packet),
@@ -114,7 +121,8 @@ class ConsumerConnection {
   #onPublish({ payload, messageId, dup }: IPublishPacket): void {
     const body = payload.toString();
     const place = placeOf(body);
-    const delivery = { ...place, round: this.#round, body, isRepeat: dup, isDone: false };
+    const { round, number: connection } = this.#name;
+    const delivery = { ...place, round, connection, body, isRepeat: dup, isDone: false };
     this.#consumer.receive(delivery);
     this.unsettled.push(keyOf(place));
     this.#inHand.push({ delivery, packetId: messageId! });
@@ -142,7 +150,7 @@ class ConsumerConnection {
   #onPuback(packetId: number): void {
     if (packetId !== MARK_PACKET_ID || this.#marked === null) {
       return this.#consumer.fault({
-        round: this.#round,
+        round: this.#name.round,
         what: `packet ${packetId} of ${SINK}: not in flight`,
       });
     }

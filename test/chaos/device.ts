@@ -1,6 +1,7 @@
 /** A device of a chaos run: draws its messages, sends them through a window, and remembers what it saw. */
 import { newKeys } from "../../hub/identity/keys.ts";
 import { WindowPublisher } from "../support/faults/window.ts";
+import type { Below } from "./draws.ts";
 import type { DeviceHistory, Fault, SentMessage } from "./history.ts";
 import { bodyOf, topicOf, URGENCIES, type ChaosMessage, type Path } from "./message.ts";
 
@@ -13,8 +14,8 @@ const LARGE_BYTES_MAX = 32 * 1024;
 const LARGE_ONE_IN = 60;
 const WINDOW_MAX = 60;
 const PACE_MS_MAX = 8;
-
-type Below = (n: number) => number;
+/** It begins no more than this in one life of the gateway: what piles up has to come out in the end. */
+const MESSAGES_PER_LIFE_MAX = 150;
 
 export class Device {
   readonly publisher: WindowPublisher;
@@ -50,7 +51,14 @@ export class Device {
     this.#round = round;
     this.#paths = paths;
     this.publisher.window = 1 + this.#below(WINDOW_MAX);
+    this.publisher.end = this.publisher.next + 1 + this.#below(MESSAGES_PER_LIFE_MAX);
     this.publisher.paceMs = this.#below(3) === 0 ? 1 + this.#below(PACE_MS_MAX) : 0;
+  }
+
+  /** It has sent what it had to in this life, and everything is acknowledged. */
+  get isDone(): boolean {
+    const { next, end, inFlight } = this.publisher;
+    return next >= end && inFlight === 0;
   }
 
   /** Resolves when the connection has ended. */

@@ -42,6 +42,8 @@ export interface LoggedEvent extends Place {
 /** What reached the network consumer. */
 export interface Delivery extends Place {
   readonly round: number;
+  /** Which of the consumer's connections in that round, from 0. */
+  readonly connection: number;
   readonly body: string;
   /** Flagged as delivered before. */
   readonly isRepeat: boolean;
@@ -72,6 +74,10 @@ export interface History {
   readonly deadLetters: readonly DeadMessage[];
   /** By module, then by device. */
   readonly counters: ReadonlyMap<string, ReadonlyMap<string, number>>;
+  /** The gateway's last life, which ends in peace. */
+  readonly lastRound: number;
+  /** Redeliveries that the gateway counted in it; null when it did not come to that. */
+  readonly redelivered: number | null;
   /** Anything the harness itself saw go wrong: a gateway that did not come up, a queue that never drained. */
   readonly faults: readonly Fault[];
 }

@@ -2,6 +2,7 @@
  * Hubs that break one rule each, in one line of the build: the judge of the chaos runs must catch every one. The
  * text is the compiler's; `Mutant` says so when it is no longer there.
  */
+import type { Flush } from "../support/faults/faulty-disk.ts";
 import type { Mutation } from "../support/faults/mutant.ts";
 
 export interface NamedMutation {
@@ -9,7 +10,12 @@ export interface NamedMutation {
   readonly mutation: Mutation;
   /** What of the story must be found: a rule, in most cases. */
   readonly caught: RegExp;
+  /** How long each durable call takes, ms, when this is no ordinary slow disk. */
+  readonly flushMs?: Readonly<Record<Flush, number>>;
 }
+
+/** The log is quick, the database is not: the log goes round while one checkpoint is under way. */
+const SLOW_CHECKPOINT_MS = { data: 300, meta: 0 } as const;
 
 export const MUTATIONS: readonly NamedMutation[] = [
   {
@@ -35,29 +41,69 @@ export const MUTATIONS: readonly NamedMutation[] = [
   {
     name: "settles what it delivers to the network",
     mutation: {
-      file: "hub/endpoints/subscriber.js",
-      from: "let isSettled = this.#qos === 0;",
-      to: "let isSettled = true;",
+      file: "hub/endpoints/delivery-window.js",
+      from: 'if (delivered === "sent") {',
+      to: "if (false) {",
     },
     caught: /^J25 .*not delivered/m,
   },
   {
     name: "delivers again what was settled",
     mutation: {
-      file: "hub/endpoints/subscriber.js",
-      from: "lane.settleOne();",
-      to: "if (Math.random() > 0.05) lane.settleOne();",
+      file: "hub/endpoints/delivery-window.js",
+      from: `            window.settle(offset);
+            this.#settled(window);`,
+      to: `            if (Math.random() < 0.05) window.giveBack(offset);
+            else window.settle(offset);
+            this.#settled(window);`,
     },
-    caught: /^J23 .*after it was settled|^J8 .*consumed/m,
+    caught: /^J23 .*after it was settled/m,
   },
   {
-    name: "leaves a record out of a commit now and then",
+    name: "says of no redelivery that it is one",
+    mutation: {
+      file: "hub/endpoints/subscriber.js",
+      from: "(sequence % PACKET_IDS) + 1, attempt > 0);",
+      to: "(sequence % PACKET_IDS) + 1, false);",
+    },
+    caught: /^J25 .*marked/m,
+  },
+  {
+    name: "says of some first deliveries that they are redeliveries",
+    mutation: {
+      file: "hub/endpoints/subscriber.js",
+      from: "(sequence % PACKET_IDS) + 1, attempt > 0);",
+      to: "(sequence % PACKET_IDS) + 1, attempt > 0 || Math.random() < 0.1);",
+    },
+    caught: /^J25 .*marked/m,
+  },
+  {
+    name: "leaves a record out of checkpoints now and then",
     mutation: {
       file: "hub/journal/lmdb-store.js",
       from: "put(recordKey(append, append), append.data);",
-      to: "if (Math.random() > 0.1) put(recordKey(append, append), append.data);",
+      to: "if (Math.random() > 0.3) put(recordKey(append, append), append.data);",
     },
-    caught: /^J8 .*store: lane|^J1 .*not in the log/m,
+    caught: /^J8 .*store: |^J1 .*not in the log/m,
+  },
+  {
+    name: "uses the log's room again before the checkpoint is durable",
+    mutation: {
+      file: "hub/journal/redo/checkpointer.js",
+      from: "const mark = this.#host.mark();",
+      to: "const mark = this.#host.mark(); this.#host.onDone(mark);",
+    },
+    caught: /^J8 .*(store: |ended)|^J1 .*not in the log/m,
+    flushMs: SLOW_CHECKPOINT_MS,
+  },
+  {
+    name: "leaves cursors out of the log",
+    mutation: {
+      file: "hub/journal/redo/record.js",
+      from: "out.writeUInt32LE(group.cursors.length, AT.CURSORS);",
+      to: "group = { ...group, cursors: [] }; out.writeUInt32LE(0, AT.CURSORS);",
+    },
+    caught: /^J2 |^J8 .*store: /m,
   },
   {
     name: "commits rows one group late",
@@ -91,12 +137,15 @@ export const MUTATIONS: readonly NamedMutation[] = [
     name: "sends an output twice now and then",
     mutation: {
       file: "hub/endpoints/fan-out.js",
-      from: "option.lane.pin();\n    ingress.journal.touch(option.lane);\n}\nfunction hopsOf",
-      to: `option.lane.pin();
-        if (Math.random() < 0.01) option.lane.appendRun(run, { port: 0, deadline: Infinity }, sourceId);
+      from: `        option.lane.pin();
         ingress.journal.touch(option.lane);
-      }
-      function hopsOf`,
+    }
+    if (!matched)`,
+      to: `        option.lane.pin();
+        if (Math.random() < 0.05) option.lane.appendFrame(block, frame, to, { port: 0, deadline: Infinity });
+        ingress.journal.touch(option.lane);
+    }
+    if (!matched)`,
     },
     caught: /^J2 .*too many/m,
   },

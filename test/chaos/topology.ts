@@ -4,6 +4,7 @@
  */
 import type { RouteTable } from "../../hub/face.ts";
 import { GATEWAY } from "../support/hub.ts";
+import type { Below } from "./draws.ts";
 import { URGENCIES, type ChaosMessage, type Path, type Urgency } from "./message.ts";
 
 /** The consumer on the network: a module that connects over MQTT. */
@@ -23,25 +24,20 @@ export interface Way {
 
 export const WAYS: Readonly<Record<Path, Way>> = {
   log: { first: null, logged: [], isDelivered: false, counted: [] },
-  count: { first: "counter/count", logged: ["counter/out"], isDelivered: false, counted: ["counter"] },
-  fan: { first: "fan/fan", logged: ["fan/left"], isDelivered: true, counted: ["fan"] },
-  rebuild: { first: "builder/rebuild", logged: ["builder/out"], isDelivered: false, counted: ["builder"] },
-  picky: { first: "picky/picky", logged: ["picky/out"], isDelivered: false, counted: ["picky"] },
-  chain: {
-    first: "first/count",
-    logged: ["second/out"],
-    isDelivered: true,
-    counted: ["first", "second"],
-  },
+  count: { first: "busy/count", logged: ["busy/out"], isDelivered: false, counted: ["busy"] },
+  fan: { first: "busy/fan", logged: ["busy/left"], isDelivered: true, counted: ["busy"] },
+  picky: { first: "busy/picky", logged: ["busy/picked"], isDelivered: false, counted: ["busy"] },
+  rebuild: { first: "builder/rebuild", logged: ["builder/rebuilt"], isDelivered: false, counted: ["builder"] },
+  chain: { first: "busy/link", logged: ["second/out"], isDelivered: true, counted: ["busy", "second"] },
   direct: { first: `${SINK}/in`, logged: [], isDelivered: true, counted: [] },
 };
 
 /** The output whose bodies are the module's own: the message's, a "#", and how many it has made for the device. */
-export const REBUILT = "builder/out";
+export const REBUILT = "builder/rebuilt";
 /** The endpoint whose dead letters are the poison. */
-export const PICKY = "picky/picky";
+export const PICKY = "busy/picky";
 
-export const MODULES = ["counter", "fan", "builder", "picky", "first", "second"] as const;
+export const MODULES = ["busy", "builder", "second"] as const;
 export type ModuleName = (typeof MODULES)[number];
 
 export interface Topology {
@@ -62,8 +58,7 @@ const fromOutput = (output: string): string => {
   return `FROM /messages/modules/${module}/outputs/${name}`;
 };
 
-/** @param below whole numbers below its argument, at random */
-export function drawTopology(below: (n: number) => number): Topology {
+export function drawTopology(below: Below): Topology {
   const high = below(5);
   const priorities = { high, low: high + 1 + below(5) };
   const routes: Record<string, { route: string; priority: number }> = {};
@@ -81,8 +76,8 @@ export function drawTopology(below: (n: number) => number): Topology {
     if (first !== null) addUrgencies(path, `${FROM_DEVICES} AND path = '${path}'`, first);
     for (const output of logged) add(`${path}-logged`, `${fromOutput(output)} INTO $upstream`);
   }
-  addUrgencies("link", fromOutput("first/out"), "second/count");
-  addUrgencies("fan-delivered", fromOutput("fan/right"), `${SINK}/in`);
+  addUrgencies("link", fromOutput("busy/on"), "second/count");
+  addUrgencies("fan-delivered", fromOutput("busy/right"), `${SINK}/in`);
   addUrgencies("chain-delivered", fromOutput("second/out"), `${SINK}/in`);
   return { routes: { routes, timeToLiveSecs: TIME_TO_LIVE_SECS }, priorities };
 }

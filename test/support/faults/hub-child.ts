@@ -14,6 +14,7 @@ const ENTRY = "test/support/faults/hub-process.js";
 /** The hub's face, and what `hub-process.ts` offers beside it. */
 type RemoteHub = Hub & {
   startAgain(config: HubConfig): Promise<HubStarted>;
+  prepareModules(wasmFile: string): Promise<void>;
   startModules(wasmFile: string, names: readonly string[]): Promise<void>;
   setWallClockAhead(ms: number): Promise<void>;
 };
@@ -35,7 +36,7 @@ export class HubChild implements AsyncDisposable {
   /** Why the hub's thread ended by itself. */
   readonly failures: string[] = [];
   readonly #process: ChildProcess;
-  readonly #config: HubConfig;
+  #config: HubConfig;
   readonly #ended: Promise<void>;
   #onFailure: (() => void)[] = [];
 
@@ -85,7 +86,9 @@ export class HubChild implements AsyncDisposable {
     return new HubChild(options);
   }
 
-  async begin(): Promise<void> {
+  /** @param store differs from what the process was made with */
+  async begin(store: Partial<StoreConfig> = {}): Promise<void> {
+    this.#config = { ...this.#config, store: { ...this.#config.store, ...store } };
     this.#started(await this.hub.start(this.#config));
   }
 

@@ -9,6 +9,7 @@ import { DEFAULT_GRANTS, MEMORY_BYTES_MAX } from "../../../abi/index.ts";
 import { createHubThread, type HubThread } from "../../../hub/client.ts";
 import type { HubConfig, HubStarted } from "../../../hub/face.ts";
 import { serve } from "../../../hub/rpc.ts";
+import type { ModuleRunner } from "../../bench/gateway-parts.ts";
 import { WALL_CLOCK } from "./wall-clock.ts";
 
 const send = (message: unknown): void => void process.send!(message);
@@ -22,6 +23,21 @@ function createHub(): HubThread {
 
 let hub = createHub();
 
+let runner: Promise<ModuleRunner> | null = null;
+
+/** For the hub's first thread. Loaded when it is asked for: most tests run no modules. */
+function runnerOf(wasmFile: string): Promise<ModuleRunner> {
+  return (runner ??= makeRunner(wasmFile));
+}
+
+async function makeRunner(wasmFile: string): Promise<ModuleRunner> {
+  const { admitModule } = await import("../../../host/sandbox/index.ts");
+  const parts = await import("../../bench/gateway-parts.ts");
+  const wasm = await readFile(wasmFile);
+  const admitted = admitModule(wasm, { grants: DEFAULT_GRANTS, memoryBytesMax: MEMORY_BYTES_MAX });
+  return new parts.ModuleRunner(hub, admitted, new Map());
+}
+
 /** The hub's face, and what only a test asks for. */
 const face = new Proxy(
   {
@@ -30,13 +46,13 @@ const face = new Proxy(
       hub = createHub();
       return hub.start(config);
     },
+    /** Loads and compiles what `startModules` needs, which it does by itself otherwise. */
+    async prepareModules(wasmFile: string): Promise<void> {
+      await runnerOf(wasmFile);
+    },
     /** Instances of one artifact, each in a worker of its own. Resolves when records may flow to all. */
     async startModules(wasmFile: string, names: readonly string[]): Promise<void> {
-      const { admitModule } = await import("../../../host/sandbox/index.ts");
-      const { ModuleRunner } = await import("../../bench/gateway-parts.ts");
-      const wasm = await readFile(wasmFile);
-      const admitted = admitModule(wasm, { grants: DEFAULT_GRANTS, memoryBytesMax: MEMORY_BYTES_MAX });
-      const runner = new ModuleRunner(hub, admitted, new Map());
+      const runner = await runnerOf(wasmFile);
       await Promise.all(names.map((name) => runner.start(name)));
     },
     /** Of the hub's thread alone, and only when it was started with a clock of the test's. */

@@ -19,6 +19,8 @@ export class WindowPublisher {
   window: number;
   /** Between messages, ms; 0 = as soon as the window lets them. */
   paceMs = 0;
+  /** Messages are begun up to this one. */
+  end = Infinity;
   readonly #bodyOf: (sequence: number) => string;
   readonly #topicOf: (sequence: number) => string;
   #client: RawClient | null = null;
@@ -86,9 +88,13 @@ export class WindowPublisher {
     this.#client?.[Symbol.dispose]();
   }
 
+  get #mayBegin(): boolean {
+    return !this.#isStopped && !this.#client!.isClosed && this.next < this.end;
+  }
+
   #fill(): void {
     if (this.#pacing !== null) return;
-    while (!this.#isStopped && !this.#client!.isClosed && this.#inFlight.length < this.window) {
+    while (this.#mayBegin && this.#inFlight.length < this.window) {
       this.#send((this.#packets++ % PACKET_IDS) + 1, this.next++, false);
       if (this.paceMs > 0) return this.#pause();
     }
