@@ -65,6 +65,8 @@ function timesEach(places: readonly Place[]): Map<string, number> {
 
 /** Every breach of a rule; none when the rules held. */
 export function breaches(history: History): Breach[] {
+  // A gateway that did not come to its end is at fault, and has nothing to compare with.
+  if (history.redelivered === null) return judgeFaults(history);
   const ledger = new Ledger(history);
   return [
     ...judgeFaults(history),
@@ -244,9 +246,8 @@ function judgeMarks(found: Breach[], ledger: Ledger): void {
       last.set(key, round);
     }
   });
-  if (redelivered === null) return;
   const marked = consumer.deliveries.filter(({ round, isRepeat }) => isRepeat && round === lastRound).length;
-  if (marked === redelivered) return;
+  if (redelivered === null || marked === redelivered) return;
   const what = `${marked} marked as redeliveries in the last life, and the gateway counted ${redelivered}`;
   found.push({ rule: "J25", kind: "other", what, count: Math.abs(marked - redelivered), example: null });
 }
