@@ -5,7 +5,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { StoreConfig } from "../../hub/face.ts";
+import { STORE_DEFAULTS, type StoreConfig } from "../../hub/face.ts";
 import { writeArtifact } from "./artifact.ts";
 import { breaches, type Breach } from "./checker.ts";
 import { runEpisode, type EpisodeOptions } from "./episode.ts";
@@ -38,7 +38,7 @@ export interface ChaosOutcome {
 export async function runChaos(options: ChaosOptions): Promise<ChaosOutcome> {
   const { rounds, seed, onProgress = () => undefined, roundsPerStore = ROUNDS_PER_STORE } = options;
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), "sandpiper-chaos-"));
-  let figures = noFigures(seed, options.store?.backend ?? "the default store");
+  let figures = noFigures(seed, options.store?.backend ?? STORE_DEFAULTS.backend);
   const wasmFile = await writeArtifact(folder);
   for (let begun = 0, number = 0; begun < rounds; begun += roundsPerStore, number++) {
     const storeDir = join(folder, `store${number}`);

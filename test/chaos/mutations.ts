@@ -1,6 +1,5 @@
 /**
- * Hubs that break one rule each, in one line of the build: the judge of the chaos runs must catch every one. The
- * text is the compiler's; `Mutant` says so when it is no longer there.
+ * Hubs that break one rule each, in one line of the build: the judge must catch every one (`mutants.ts`). The text is the compiler's; `Mutant` says so when it is no longer there.
  */
 import type { Flush } from "../support/faults/faulty-disk.ts";
 import type { Mutation } from "../support/faults/mutant.ts";

@@ -2,8 +2,9 @@
  * A disk that loses power: of the pages that were written and not yet flushed, each may be there, be as it was, or
  * hold garbage. The gateway must recover to a prefix with everything it acknowledged (J8, J35).
  *
- * Which pages those are is found without knowing the store: flushes are held up, a burst is written behind them, the
- * process is killed, and its files are compared with a copy of the last durable state.
+ * Which pages those are is found without knowing the store: flushes are held up, and writes that would be durable when
+ * they return are held after they have reached the page cache, as the redo log's are; a burst is written behind them,
+ * the process is killed, and its files are compared with a copy of the last durable state.
  */
 import { cpSync, existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -76,7 +77,8 @@ async function powerCut(
   cpSync(storeDir, durable, { recursive: true, force: true });
   const { begun } = disk.counts("data");
   const meta = disk.counts("meta").begun;
-  for (const kind of ["data", "meta"] as const) disk.delay(kind, HELD_MS);
+  disk.delay("data", HELD_MS);
+  disk.hold("meta", HELD_MS);
   publisher.resume();
   await until(
     "a flush that is held up",

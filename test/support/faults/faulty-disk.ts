@@ -8,10 +8,10 @@ import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Layout of `struct control`: an errno, then five words for each kind of call. */
-const KIND_WORDS = 5;
+/** Layout of `struct control`: an errno, then six words for each kind of call. */
+const KIND_WORDS = 6;
 const CONTROL_BYTES = 4 * (1 + 2 * KIND_WORDS);
-const WORD = { DELAY: 0, FAIL_IN: 1, BEGUN: 2, DONE: 3, FAILED: 4 } as const;
+const WORD = { DELAY: 0, HOLD: 1, FAIL_IN: 2, BEGUN: 3, DONE: 4, FAILED: 5 } as const;
 
 /** "data": fdatasync and its kin. "meta": a write that is durable when it returns. A commit needs one of each. */
 export type Flush = "data" | "meta";
@@ -50,6 +50,11 @@ export class FaultyDisk implements Disposable {
   /** From now on every such call takes this much longer. */
   delay(kind: Flush, ms: number): void {
     this.#put(word(kind, WORD.DELAY), ms);
+  }
+
+  /** From now on every such call is held this long, ms, before it says that it is done: what it wrote, it wrote. */
+  hold(kind: Flush, ms: number): void {
+    this.#put(word(kind, WORD.HOLD), ms);
   }
 
   /** The `nth` such call from now fails with EIO, once. */

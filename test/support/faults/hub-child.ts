@@ -1,6 +1,5 @@
 /** Starts and ends hubs in processes of their own (`hub-process.ts`), which run from the build. */
 import { fork, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Hub, HubConfig, HubStarted, StoreConfig } from "../../../hub/face.ts";
@@ -62,7 +61,11 @@ export class HubChild implements AsyncDisposable {
     child.on("message", (message: { readonly failure?: string }) => {
       if (message.failure !== undefined) this.#failed(message.failure);
     });
-    this.#ended = once(child, "exit").then(() => calls.fail(new Error("hub process: ended")));
+    // A call that meets a process just killed cannot be sent; that it has ended says it all.
+    child.on("error", () => undefined);
+    this.#ended = new Promise<void>((resolve) => child.once("exit", () => resolve())).then(() =>
+      calls.fail(new Error("hub process: ended")),
+    );
     const get =
       (_: object, name: string) =>
       (...args: unknown[]) =>
