@@ -15,8 +15,10 @@ import type { ConsumerHistory, Delivery, Fault } from "./history.ts";
 import { keyOf, placeOf } from "./message.ts";
 import { SINK, SINK_FILTER, SINK_TOPIC } from "./topology.ts";
 
-/** How long it may have messages in hand, ms. */
+/** How long it may have messages in hand, ms: mostly, and now and then. */
 const DEAL_MS_MAX = 6;
+const SLOW_DEAL_MS_MAX = 40;
+const SLOW_DEAL_ONE_IN = 4;
 /** It drops its connection by itself after so many deliveries, now and then. */
 const DELIVERIES_BEFORE_LEAVING_MAX = 150;
 const LEAVES_ONE_IN = 3;
@@ -63,7 +65,7 @@ export class Consumer {
   }
 
   dealMs(): number {
-    return this.#below(DEAL_MS_MAX);
+    return this.#below(this.#below(SLOW_DEAL_ONE_IN) === 0 ? SLOW_DEAL_MS_MAX : DEAL_MS_MAX);
   }
 
   receive(delivery: Delivery): void {

@@ -72,16 +72,16 @@ function valuesOf(args: readonly string[]) {
 
 function taskOf({ rounds, scenario, minutes, mutants, backend }: Values): Task {
   if (mutants === true) {
-    refuse("--mutants", { "--rounds": rounds, "--scenario": scenario, "--minutes": minutes });
-    refuse("--mutants", { "--backend": backend }, "they are of the redo log");
+    refuse("beside --mutants", { "--rounds": rounds, "--scenario": scenario, "--minutes": minutes });
+    refuse("beside --mutants", { "--backend": backend }, "which are of the redo log");
     return { kind: "mutants" };
   }
   if (scenario === undefined) {
     refuse("without --scenario", { "--minutes": minutes });
     return { kind: "rounds", rounds: rounds === undefined ? 15 : whole("rounds", rounds, 1, ROUNDS_MAX) };
   }
-  refuse("--scenario", { "--rounds": rounds });
-  if (SCENARIOS[scenario] === undefined)
+  refuse("beside --scenario", { "--rounds": rounds });
+  if (!Object.hasOwn(SCENARIOS, scenario))
     throw new UsageError(`--scenario "${scenario}": expected one of ${NAMES}`);
   return { kind: "scenario", name: scenario, durationMs: 60_000 * minutesOf(minutes ?? "1") };
 }
@@ -89,7 +89,7 @@ function taskOf({ rounds, scenario, minutes, mutants, backend }: Values): Task {
 function refuse(beside: string, options: Readonly<Record<string, string | undefined>>, why?: string): void {
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue;
-    throw new UsageError(`${name}: not ${beside}${why === undefined ? "" : `: ${why}`}`);
+    throw new UsageError(`${name}: not ${beside}${why === undefined ? "" : `, ${why}`}`);
   }
 }
 

@@ -31,7 +31,11 @@ const CALM_MESSAGES_MAX = 200;
 const LOCK_FILE = /-lock$/;
 const ROUNDS_MIN = 3;
 
-export const tornWrite: Scenario = async (options) => {
+/** Checkpoints come all the time, so that a cut may find one under way as well. */
+const STORE = { logBytes: 1024 * 1024, checkpointBytes: 64 * 1024, checkpointMs: 20 };
+
+export const tornWrite: Scenario = async (given) => {
+  const options = { ...given, store: { ...STORE, ...given.store } };
   const { durationMs } = options;
   const sender = device("d");
   const publisher = new WindowPublisher(sender, WINDOW, numbered);
@@ -74,21 +78,33 @@ async function powerCut(
   const enough = publisher.acked.length + 1 + below(CALM_MESSAGES_MAX);
   await until("some acknowledged", () => publisher.acked.length >= enough, 60_000);
   await settled(publisher);
-  cpSync(storeDir, durable, { recursive: true, force: true });
-  const { begun } = disk.counts("data");
-  const meta = disk.counts("meta").begun;
-  disk.delay("data", HELD_MS);
-  disk.hold("meta", HELD_MS);
+  await until("a copy of what is durable", () => copyDurable(disk, storeDir, durable), 60_000);
+  const begun = begunOn(disk);
   publisher.resume();
-  await until(
-    "a flush that is held up",
-    () => disk.counts("data").begun > begun || disk.counts("meta").begun > meta,
-    60_000,
-  );
+  await until("a flush that is held up", () => begunOn(disk) > begun, 60_000);
   await child.kill();
   await ended;
   return tearFolder(storeDir, durable, below);
 }
+
+/** Holds the disk up. `false`, and then it does not: a flush came between, so that nobody knows what was copied. */
+function copyDurable(disk: FaultyDisk, storeDir: string, durable: string): boolean {
+  const begun = begunOn(disk);
+  if (begun > doneOn(disk)) return false;
+  cpSync(storeDir, durable, { recursive: true, force: true });
+  holdUp(disk, HELD_MS);
+  if (begunOn(disk) === begun) return true;
+  holdUp(disk, 0);
+  return false;
+}
+
+function holdUp(disk: FaultyDisk, ms: number): void {
+  disk.delay("data", ms);
+  disk.hold("meta", ms);
+}
+
+const begunOn = (disk: FaultyDisk): number => disk.counts("data").begun + disk.counts("meta").begun;
+const doneOn = (disk: FaultyDisk): number => disk.counts("data").done + disk.counts("meta").done;
 
 function tearFolder(dir: string, durable: string, below: (n: number) => number): number {
   let torn = 0;

@@ -68,15 +68,16 @@ static int is_synchronous(int fd) {
   return flags >= 0 && (flags & O_DSYNC) != 0;
 }
 
-static void sleep_ms(int32_t ms) {
-  struct timespec left = {ms / 1000, (long)(ms % 1000) * 1000000L};
-  while (nanosleep(&left, &left) < 0 && errno == EINTR) {}
+/* In small steps: whoever lowers the time lets go of the calls that wait. */
+static void sleep_ms(const int32_t *ms) {
+  const struct timespec step = {0, 1000000L};
+  for (int32_t slept = 0; slept < __atomic_load_n(ms, __ATOMIC_SEQ_CST); slept++) nanosleep(&step, NULL);
 }
 
 /* Whether this call is the one to fail. */
 static int begins(struct kind *kind) {
   __atomic_add_fetch(&kind->begun, 1, __ATOMIC_SEQ_CST);
-  if (kind->delay_ms > 0) sleep_ms(kind->delay_ms);
+  sleep_ms(&kind->delay_ms);
   if (kind->fail_in <= 0 || __atomic_sub_fetch(&kind->fail_in, 1, __ATOMIC_SEQ_CST) != 0) return 0;
   __atomic_add_fetch(&kind->failed, 1, __ATOMIC_SEQ_CST);
   errno = control->error;
@@ -84,7 +85,7 @@ static int begins(struct kind *kind) {
 }
 
 static void ended(struct kind *kind, int succeeded) {
-  if (kind->hold_ms > 0) sleep_ms(kind->hold_ms);
+  sleep_ms(&kind->hold_ms);
   if (succeeded) __atomic_add_fetch(&kind->done, 1, __ATOMIC_SEQ_CST);
 }
 
