@@ -11,6 +11,8 @@ import { newKeys } from "../../hub/identity/keys.ts";
 export const GATEWAY = "gw";
 /** As by default, with a log that is quickly made. */
 export const TEST_STORE: StoreConfig = { ...STORE_DEFAULTS, logBytes: 4 * 1024 * 1024 };
+/** Longer than any clock jumps in a test. */
+const TOKEN_SECS = 3 * 3600;
 
 export interface TestHub extends AsyncDisposable {
   readonly hub: LocalHub;
@@ -92,7 +94,7 @@ export function credentials(identity: Identity): IClientOptions {
   return {
     clientId: name,
     username: `${GATEWAY}/${name}/?api-version=2021-04-12`,
-    password: tokenOf(identity),
+    password: tokenOf(identity, TOKEN_SECS),
     reconnectPeriod: 0,
     protocolVersion: 4,
   };

@@ -4,7 +4,9 @@
  * done is counted, in a small file that the test shares with the process (SANDPIPER_FAULTS_CONTROL).
  *
  * Two kinds, because LMDB commits in two steps: "data" is fdatasync, fsync and msync; "meta" is a write through
- * a descriptor opened with O_DSYNC, which is durable when it returns.
+ * a descriptor opened with O_DSYNC, which is durable when it returns. A call takes its time before it does anything:
+ * a process that is killed meanwhile has not written; or, when it is held, after: then what it wrote is in the page
+ * cache, and nobody knows whether it is on the disk.
  */
 #define _GNU_SOURCE
 #define _LARGEFILE64_SOURCE
@@ -24,6 +26,7 @@
 /* One kind of durable call. The same layout is in faulty-disk.ts. */
 struct kind {
   int32_t delay_ms; /* before the real call */
+  int32_t hold_ms;  /* after it */
   int32_t fail_in;  /* the n-th call from now fails, once; 0 = none */
   int32_t begun;
   int32_t done; /* durable now: counted after the real call has succeeded */
@@ -65,15 +68,16 @@ static int is_synchronous(int fd) {
   return flags >= 0 && (flags & O_DSYNC) != 0;
 }
 
-static void sleep_ms(int32_t ms) {
-  struct timespec left = {ms / 1000, (long)(ms % 1000) * 1000000L};
-  while (nanosleep(&left, &left) < 0 && errno == EINTR) {}
+/* In small steps: whoever lowers the time lets go of the calls that wait. */
+static void sleep_ms(const int32_t *ms) {
+  const struct timespec step = {0, 1000000L};
+  for (int32_t slept = 0; slept < __atomic_load_n(ms, __ATOMIC_SEQ_CST); slept++) nanosleep(&step, NULL);
 }
 
 /* Whether this call is the one to fail. */
 static int begins(struct kind *kind) {
   __atomic_add_fetch(&kind->begun, 1, __ATOMIC_SEQ_CST);
-  if (kind->delay_ms > 0) sleep_ms(kind->delay_ms);
+  sleep_ms(&kind->delay_ms);
   if (kind->fail_in <= 0 || __atomic_sub_fetch(&kind->fail_in, 1, __ATOMIC_SEQ_CST) != 0) return 0;
   __atomic_add_fetch(&kind->failed, 1, __ATOMIC_SEQ_CST);
   errno = control->error;
@@ -81,6 +85,7 @@ static int begins(struct kind *kind) {
 }
 
 static void ended(struct kind *kind, int succeeded) {
+  sleep_ms(&kind->hold_ms);
   if (succeeded) __atomic_add_fetch(&kind->done, 1, __ATOMIC_SEQ_CST);
 }
 

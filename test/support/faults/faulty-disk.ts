@@ -8,10 +8,10 @@ import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Layout of `struct control`: an errno, then five words for each kind of call. */
-const KIND_WORDS = 5;
+/** Layout of `struct control`: an errno, then six words for each kind of call. */
+const KIND_WORDS = 6;
 const CONTROL_BYTES = 4 * (1 + 2 * KIND_WORDS);
-const WORD = { DELAY: 0, FAIL_IN: 1, BEGUN: 2, DONE: 3, FAILED: 4 } as const;
+const WORD = { DELAY: 0, HOLD: 1, FAIL_IN: 2, BEGUN: 3, DONE: 4, FAILED: 5 } as const;
 
 /** "data": fdatasync and its kin. "meta": a write that is durable when it returns. A commit needs one of each. */
 export type Flush = "data" | "meta";
@@ -52,6 +52,11 @@ export class FaultyDisk implements Disposable {
     this.#put(word(kind, WORD.DELAY), ms);
   }
 
+  /** From now on every such call is held this long, ms, before it says that it is done: what it wrote, it wrote. */
+  hold(kind: Flush, ms: number): void {
+    this.#put(word(kind, WORD.HOLD), ms);
+  }
+
   /** The `nth` such call from now fails with EIO, once. */
   failIn(kind: Flush, nth: number): void {
     this.#put(word(kind, WORD.FAIL_IN), nth);
@@ -78,7 +83,13 @@ export class FaultyDisk implements Disposable {
 
 const word = (kind: Flush, index: number): number => 1 + (kind === "data" ? 0 : KIND_WORDS) + index;
 
-const SOURCE = fileURLToPath(new URL("./faulty-disk.c", import.meta.url));
+/** Beside the sources: the compiler leaves it there. */
+const SOURCE = fileURLToPath(
+  new URL(
+    import.meta.url.endsWith(".ts") ? "./faulty-disk.c" : "../../../../test/support/faults/faulty-disk.c",
+    import.meta.url,
+  ),
+);
 
 function compile(library: string, source: string): void {
   const { status, stderr } = spawnSync("cc", ["-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"]);

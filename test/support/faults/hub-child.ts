@@ -1,6 +1,5 @@
 /** Starts and ends hubs in processes of their own (`hub-process.ts`), which run from the build. */
 import { fork, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Hub, HubConfig, HubStarted, StoreConfig } from "../../../hub/face.ts";
@@ -11,7 +10,13 @@ import { GATEWAY, TEST_STORE } from "../hub.ts";
 const DIST = new URL(import.meta.url.endsWith(".ts") ? "../../../dist/" : "../../../", import.meta.url);
 const ENTRY = "test/support/faults/hub-process.js";
 
-type RemoteHub = Hub & { startAgain(config: HubConfig): Promise<HubStarted> };
+/** The hub's face, and what `hub-process.ts` offers beside it. */
+type RemoteHub = Hub & {
+  startAgain(config: HubConfig): Promise<HubStarted>;
+  prepareModules(wasmFile: string): Promise<void>;
+  startModules(wasmFile: string, names: readonly string[]): Promise<void>;
+  setWallClockAhead(ms: number): Promise<void>;
+};
 
 export interface HubChildOptions {
   readonly storeDir: string;
@@ -25,10 +30,12 @@ export interface HubChildOptions {
 export class HubChild implements AsyncDisposable {
   readonly hub: RemoteHub;
   port = 0;
+  /** Of the last start, ms. */
+  recoveryMs = 0;
   /** Why the hub's thread ended by itself. */
   readonly failures: string[] = [];
   readonly #process: ChildProcess;
-  readonly #config: HubConfig;
+  #config: HubConfig;
   readonly #ended: Promise<void>;
   #onFailure: (() => void)[] = [];
 
@@ -54,7 +61,11 @@ export class HubChild implements AsyncDisposable {
     child.on("message", (message: { readonly failure?: string }) => {
       if (message.failure !== undefined) this.#failed(message.failure);
     });
-    this.#ended = once(child, "exit").then(() => calls.fail(new Error("hub process: ended")));
+    // A call that meets a process just killed cannot be sent; that it has ended says it all.
+    child.on("error", () => undefined);
+    this.#ended = new Promise<void>((resolve) => child.once("exit", () => resolve())).then(() =>
+      calls.fail(new Error("hub process: ended")),
+    );
     const get =
       (_: object, name: string) =>
       (...args: unknown[]) =>
@@ -65,7 +76,7 @@ export class HubChild implements AsyncDisposable {
   static async start(options: HubChildOptions): Promise<HubChild> {
     const child = new HubChild(options);
     try {
-      child.#started(await child.hub.start(child.#config));
+      await child.begin();
     } catch (error) {
       await child.kill();
       throw error;
@@ -73,18 +84,34 @@ export class HubChild implements AsyncDisposable {
     return child;
   }
 
+  /** A process whose hub has not been started: it may be killed while it is. */
+  static launch(options: HubChildOptions): HubChild {
+    return new HubChild(options);
+  }
+
+  /** @param store differs from what the process was made with */
+  async begin(store: Partial<StoreConfig> = {}): Promise<void> {
+    this.#config = { ...this.#config, store: { ...this.#config.store, ...store } };
+    this.#started(await this.hub.start(this.#config));
+  }
+
   /** A new hub thread in the same process, after the old one has failed. */
   async startAgain(): Promise<void> {
     this.#started(await this.hub.startAgain(this.#config));
   }
 
-  #started({ listeners }: HubStarted): void {
+  #started({ listeners, recoveryMs }: HubStarted): void {
     this.port = listeners[0]!.port;
+    this.recoveryMs = recoveryMs;
   }
 
   #failed(message: string): void {
     this.failures.push(message);
     for (const resolve of this.#onFailure.splice(0)) resolve();
+  }
+
+  get isAlive(): boolean {
+    return this.#process.exitCode === null && this.#process.signalCode === null;
   }
 
   /** Resolves when the hub's thread has ended by itself, which it may have already. */
@@ -95,8 +122,17 @@ export class HubChild implements AsyncDisposable {
 
   /** Resident memory, bytes. */
   residentBytes(): number {
+    return this.#memory("VmRSS");
+  }
+
+  /** Resident memory that no file stands behind, bytes: what a leak grows. */
+  anonymousBytes(): number {
+    return this.#memory("RssAnon");
+  }
+
+  #memory(field: "VmRSS" | "RssAnon"): number {
     const status = readFileSync(`/proc/${this.#process.pid}/status`, "utf8");
-    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) * 1024;
+    return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)![1]) * 1024;
   }
 
   /** Ends the process as a power cut would, as far as a process can be: nothing of it runs any more. */

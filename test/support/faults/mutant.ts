@@ -6,7 +6,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
+/** The project's folder: this file runs from the source tree and from the build. */
+const ROOT = fileURLToPath(
+  new URL(import.meta.url.endsWith(".ts") ? "../../../" : "../../../../", import.meta.url),
+);
+/** What of the build a process with a hub and modules needs. */
+const PARTS = ["abi", "hub", "host", "test/support", "test/bench"];
 
 export interface Mutation {
   /** Below `dist/`. */
@@ -24,7 +29,7 @@ export class Mutant implements Disposable {
   constructor({ file, from, to }: Mutation) {
     this.#dir = mkdtempSync(join(tmpdir(), "sandpiper-mutant-"));
     const dist = join(this.#dir, "dist");
-    for (const part of ["abi", "hub", "test/support/faults"]) {
+    for (const part of PARTS) {
       mkdirSync(join(dist, part), { recursive: true });
       cpSync(join(ROOT, "dist", part), join(dist, part), { recursive: true });
     }

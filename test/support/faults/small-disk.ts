@@ -13,7 +13,11 @@ export class SmallDisk implements Disposable {
     this.dir = mkdtempSync(join(tmpdir(), "sandpiper-small-"));
     const { status, stderr } = mount(this.dir, megabytes);
     if (status !== 0) throw new Error(`mount: ${String(stderr)}`);
+    process.once("exit", this.#onExit);
   }
+
+  /** A run that is cut short leaves no mount behind. */
+  readonly #onExit = (): void => this[Symbol.dispose]();
 
   get freeBytes(): number {
     const { bavail, bsize } = statfsSync(this.dir);
@@ -38,6 +42,7 @@ export class SmallDisk implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    process.off("exit", this.#onExit);
     spawnSync("umount", ["--lazy", this.dir]);
     rmSync(this.dir, { recursive: true, force: true });
   }

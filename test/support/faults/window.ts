@@ -15,9 +15,16 @@ export interface InFlight {
  */
 export class WindowPublisher {
   readonly identity: Identity;
-  readonly #window: number;
+  /** Messages in flight at most. */
+  window: number;
+  /** Between messages, ms; 0 = as soon as the window lets them. */
+  paceMs = 0;
+  /** Messages are begun up to this one. */
+  end = Infinity;
   readonly #bodyOf: (sequence: number) => string;
+  readonly #topicOf: (sequence: number) => string;
   #client: RawClient | null = null;
+  #pacing: NodeJS.Timeout | null = null;
   /** In the order they were sent. */
   #inFlight: InFlight[] = [];
   #packets = 0;
@@ -30,12 +37,18 @@ export class WindowPublisher {
   readonly acked: number[] = [];
   /** Acknowledgements that no server may send: of nothing in flight, or out of order [MQTT-4.6.0-2]. */
   readonly faults: string[] = [];
-  onAck: () => void = () => undefined;
+  onAck: (sequence: number) => void = () => undefined;
 
-  constructor(identity: Identity, window: number, bodyOf: (sequence: number) => string) {
+  constructor(
+    identity: Identity,
+    window: number,
+    bodyOf: (sequence: number) => string,
+    topicOf: (sequence: number) => string = () => `devices/${identity.deviceId}/messages/events/`,
+  ) {
     this.identity = identity;
-    this.#window = window;
+    this.window = window;
     this.#bodyOf = bodyOf;
+    this.#topicOf = topicOf;
   }
 
   get inFlight(): number {
@@ -62,23 +75,42 @@ export class WindowPublisher {
   /** Begins no more messages; those in flight are still waited for. */
   stop(): void {
     this.#isStopped = true;
+    if (this.#pacing !== null) clearTimeout(this.#pacing);
+    this.#pacing = null;
+  }
+
+  /** After the window was made larger: goes on without waiting for an acknowledgement. */
+  resume(): void {
+    this.#fill();
   }
 
   disconnect(): void {
     this.#client?.[Symbol.dispose]();
   }
 
+  get #mayBegin(): boolean {
+    return !this.#isStopped && !this.#client!.isClosed && this.next < this.end;
+  }
+
   #fill(): void {
-    while (!this.#isStopped && this.#inFlight.length < this.#window) {
+    if (this.#pacing !== null) return;
+    while (this.#mayBegin && this.#inFlight.length < this.window) {
       this.#send((this.#packets++ % PACKET_IDS) + 1, this.next++, false);
+      if (this.paceMs > 0) return this.#pause();
     }
+  }
+
+  #pause(): void {
+    this.#pacing = setTimeout(() => {
+      this.#pacing = null;
+      this.#fill();
+    }, this.paceMs);
   }
 
   #send(packetId: number, sequence: number, dup: boolean): void {
     this.#inFlight.push({ packetId, sequence });
     this.sent[sequence] = (this.sent[sequence] ?? 0) + 1;
-    const topic = `devices/${this.identity.deviceId}/messages/events/`;
-    this.#client!.publish(topic, this.#bodyOf(sequence), packetId, dup);
+    this.#client!.publish(this.#topicOf(sequence), this.#bodyOf(sequence), packetId, dup);
   }
 
   #onPuback(packetId: number): void {
@@ -87,8 +119,9 @@ export class WindowPublisher {
       this.faults.push(`packet ${packetId}: ${at < 0 ? "not in flight" : `overtook ${at} others`}`);
       if (at < 0) return;
     }
-    this.acked.push(this.#inFlight.splice(at, 1)[0]!.sequence);
-    this.onAck();
+    const { sequence } = this.#inFlight.splice(at, 1)[0]!;
+    this.acked.push(sequence);
+    this.onAck(sequence);
     this.#fill();
   }
 }
