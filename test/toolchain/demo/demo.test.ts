@@ -9,7 +9,7 @@ import { createManagementClient } from "../../../host/index.ts";
 
 // The command as a shell starts it, from the build: workers compile, check and run the modules.
 const CLI = fileURLToPath(new URL("../../../dist/toolchain/cli.js", import.meta.url));
-const SOON_MS = 15_000;
+const SOON_MS = 60_000;
 
 let demo: ChildProcessByStdio<null, Readable, Readable>;
 let said: string;
@@ -45,8 +45,6 @@ test("messages flow through two modules, the printed command adds one, and Ctrl-
   await hears("Ctrl-C stops everything");
   expect(said).not.toContain("mqtt://127.0.0.1:1883 ");
   expect(said).not.toContain("\x1b");
-  // On a machine with nothing else to do, half of this.
-  expect(Number(/([\d.]+) s {2}first message/.exec(said)![1])).toBeLessThan(8);
   const client = createManagementClient(`${folder()}/gateway`);
   expect((await client.modules()).map(({ status }) => status)).toEqual(["running", "running"]);
 
