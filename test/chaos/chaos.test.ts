@@ -1,6 +1,6 @@
 /**
  * `kill -9` under load, at random instants, judged from outside; and the judge judged: hubs that break one rule each
- * must be caught. Those that are caught soonest are tried here, all of them by `npm run chaos -- --mutants`.
+ * must be caught. One that is caught soon is tried here, all of them by `npm run chaos -- --mutants`.
  */
 import { describe, expect, test } from "vitest";
 import { faultyDiskMissing } from "../support/faults/faulty-disk.ts";
@@ -11,7 +11,8 @@ import { tryMutant } from "./mutants.ts";
 import { MUTATIONS } from "./mutations.ts";
 
 const ROUNDS = 15;
-const QUICK_MUTANTS = ["appends half a step now and then", "leaves cursors out of the log"];
+/** Each costs several lives of a gateway. */
+const QUICK_MUTANTS = ["leaves cursors out of the log"];
 
 const missing = faultyDiskMissing();
 if (missing !== null) console.warn(`skipped: ${missing}`);

@@ -20,8 +20,8 @@ const DEAL_MS_MAX = 6;
 const SLOW_DEAL_MS_MAX = 40;
 const SLOW_DEAL_ONE_IN = 4;
 /** It drops its connection by itself after so many deliveries, now and then. */
-const DELIVERIES_BEFORE_LEAVING_MAX = 150;
-const LEAVES_ONE_IN = 3;
+const DELIVERIES_BEFORE_LEAVING_MAX = 60;
+const LEAVES_ONE_IN = 2;
 /** Its filter is subscribed with packet id 1. */
 const MARK_PACKET_ID = 2;
 

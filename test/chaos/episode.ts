@@ -8,7 +8,7 @@ import { until } from "../support/faults/window.ts";
 import { Consumer } from "./consumer.ts";
 import { Device } from "./device.ts";
 import { drawsOf, type Below } from "./draws.ts";
-import type { DeadMessage, Fault, History, LoggedEvent } from "./history.ts";
+import type { Fault, History } from "./history.ts";
 import { drawKillMoment, type KillMoment } from "./kill-moment.ts";
 import { PATHS, type Path } from "./message.ts";
 import { countersOf, Observer, wholeGraveyard, wholeLog } from "./observer.ts";
@@ -246,12 +246,8 @@ class Episode implements AsyncDisposable {
 type Peace = Pick<History, "log" | "deadLetters" | "counters" | "redelivered">;
 
 async function whatIsLeft({ hub }: HubChild): Promise<Peace> {
-  const log: LoggedEvent[] = await wholeLog(hub);
-  const deadLetters: DeadMessage[] = [];
-  const endpoints = new Set(
-    [...(await hub.queues())].map(({ endpoint }) => endpoint).filter((name) => !name.startsWith("$")),
-  );
-  for (const endpoint of endpoints) deadLetters.push(...(await wholeGraveyard(hub, endpoint)));
+  const log = await wholeLog(hub);
+  const deadLetters = await wholeGraveyard(hub);
   const counters = new Map<string, Map<string, number>>();
   for (const module of MODULES) counters.set(module, await countersOf(hub, module));
   const redelivered = (await hub.status()).counters["redelivered"]!;

@@ -42,16 +42,16 @@ function logged({ offset, uid, moduleId, output, body: bytes }: EventRecord): Lo
   return { ...placeOf(body), offset, uid, output: from, body };
 }
 
-/** All dead letters of one endpoint. */
-export async function wholeGraveyard(hub: Hub, endpoint: string): Promise<DeadMessage[]> {
+/** All dead letters of all endpoints. */
+export async function wholeGraveyard(hub: Hub): Promise<DeadMessage[]> {
   const dead: DeadMessage[] = [];
   for (let from: LetterPlace | undefined; ;) {
-    const page = await hub.deadLetters({ endpoint, from, limit: PAGE });
-    for (const { message } of page.letters) {
+    const { letters, next } = await hub.deadLetters({ from, limit: PAGE });
+    for (const { endpoint, message } of letters) {
       dead.push({ ...placeOf(Buffer.from(message.body).toString()), uid: message.uid, endpoint });
     }
-    if (page.next === null) return dead;
-    from = page.next;
+    if (next === null) return dead;
+    from = next;
   }
 }
 

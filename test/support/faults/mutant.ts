@@ -33,7 +33,7 @@ export class Mutant implements Disposable {
       mkdirSync(join(dist, part), { recursive: true });
       cpSync(join(ROOT, "dist", part), join(dist, part), { recursive: true });
     }
-    rmSync(join(dist, "hub/thread.bundle.js")); // it would run instead of the file that is changed
+    rmSync(join(dist, "hub/thread.bundle.js"), { force: true }); // it would run instead of the file that is changed
     writeFileSync(join(this.#dir, "package.json"), '{ "type": "module" }');
     symlinkSync(join(ROOT, "node_modules"), join(this.#dir, "node_modules"));
     const path = join(dist, file);
