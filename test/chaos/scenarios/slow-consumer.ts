@@ -27,7 +27,8 @@ export const slowConsumer: Scenario = (options) => flatMemory(options, {});
 /** The same on a disk whose every flush takes half a second. */
 export const slowFlush: Scenario = async (options) => {
   using disk = new FaultyDisk("/store");
-  disk.delay("data", SLOW_FLUSH_MS);
+  // Of the database and, written through a synchronous descriptor, of the log.
+  for (const kind of ["data", "meta"] as const) disk.delay(kind, SLOW_FLUSH_MS);
   return flatMemory(options, disk.env);
 };
 
