@@ -10,6 +10,8 @@ export type SectionName = keyof typeof SECTION_BYTES_MAX;
 
 /** Objects within objects, the section itself not counted. */
 export const DEPTH_MAX = 10;
+/** Arrays within arrays: an array is no object to the contract, and must have some end all the same. */
+export const ARRAYS_MAX = 10;
 const KEY_BYTES_MAX = 1024;
 const STRING_BYTES_MAX = 4096;
 /** 2^52: what every client can hold exactly. */
@@ -46,6 +48,12 @@ export function checkPatch(section: SectionName, patch: unknown): asserts patch 
   }
 }
 
+/** Desired properties as a whole, as a deployment has them. @throws {TwinError} */
+export function checkDesired(values: unknown): asserts values is JsonObject {
+  checkPatch("desired", values);
+  checkSize("desired", values);
+}
+
 /** Keys that are the hub's to write. */
 export const isOwnKey = (key: string): boolean => key === "$version" || key === "$metadata";
 
@@ -56,7 +64,7 @@ function checkMember(section: SectionName, path: string, key: string, value: Jso
   if (value !== null) checkValue(section, path, value, depth);
 }
 
-function checkValue(section: SectionName, path: string, value: JsonValue, depth: number): void {
+function checkValue(section: SectionName, path: string, value: JsonValue, depth: number, arrays = 0): void {
   if (typeof value === "string" && Buffer.byteLength(value) > STRING_BYTES_MAX) {
     throw new TwinError(section, path, `text has more than ${STRING_BYTES_MAX} bytes`);
   }
@@ -69,9 +77,11 @@ function checkValue(section: SectionName, path: string, value: JsonValue, depth:
     }
     return;
   }
+  if (arrays >= ARRAYS_MAX)
+    throw new TwinError(section, path, `has more than ${ARRAYS_MAX} arrays in arrays`);
   for (const [i, member] of value.entries()) {
     if (member === null) throw new TwinError(section, `${path}[${i}]`, "an array holds null");
-    checkValue(section, `${path}[${i}]`, member, depth + 1);
+    checkValue(section, `${path}[${i}]`, member, depth, arrays + 1);
   }
 }
 
