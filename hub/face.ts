@@ -169,6 +169,54 @@ export interface Identity {
   readonly enabled: boolean;
 }
 
+/** A client that is connected now, by whatever protocol. */
+export interface ConnectedClient {
+  readonly deviceId: string;
+  readonly moduleId: string | null;
+  /** When it is ended unless it shows a newer token; `null` = its credentials do not end. */
+  readonly expires: string | null;
+}
+
+/** A twin as a service sees it: values with `$metadata` and `$version` (contract §9). */
+export interface TwinView {
+  readonly deviceId: string;
+  readonly moduleId: string | null;
+  readonly etag: string;
+  /** Of the twin as a whole: up by 1 with any change. */
+  readonly version: number;
+  readonly tags: object;
+  readonly properties: { readonly desired: object; readonly reported: object };
+}
+
+export interface TwinChange {
+  readonly section: "desired" | "reported" | "tags";
+  /** A JSON object; `null`s in it delete. */
+  readonly patch: unknown;
+  /** What is not in it goes. */
+  readonly replaces?: boolean;
+  /** The etag that the twin must have; absent = any. */
+  readonly ifMatch?: string;
+}
+
+/** As it comes over HTTP or from the command line (contract §7.4). */
+export interface MethodRequest {
+  readonly methodName: string;
+  /** Any JSON value; absent = no payload. */
+  readonly payload?: unknown;
+  /** 5 to 300; 30 by default. */
+  readonly responseTimeoutInSeconds?: number;
+  /** How long to wait for the callee to be there, 0 (the default) to 300. */
+  readonly connectTimeoutInSeconds?: number;
+}
+
+/** What the callee answered. */
+export interface MethodResult {
+  /** The callee's own code, usually like HTTP's. */
+  readonly status: number;
+  /** Parsed JSON; `null` for none. */
+  readonly payload: unknown;
+}
+
 export interface EventRecord {
   readonly offset: number;
   readonly enqueuedTime: string;
@@ -312,9 +360,22 @@ export interface Hub {
 
   /** @throws SP_IDENTITY_EXISTS */
   addIdentity(identity: Identity): Promise<void>;
-  /** Drops its live connection. @throws SP_IDENTITY_UNKNOWN */
+  /** Its twin goes with it, and its live connection is closed. @throws SP_IDENTITY_UNKNOWN */
   removeIdentity(deviceId: string, moduleId?: string): Promise<void>;
   identities(): Promise<readonly Identity[]>;
+  clients(): Promise<readonly ConnectedClient[]>;
+
+  /** @throws SP_TWIN_UNKNOWN */
+  twin(deviceId: string, moduleId: string | null): Promise<TwinView>;
+  /** Durable when it resolves. @throws SP_TWIN_UNKNOWN, SP_TWIN_INVALID, SP_TWIN_ETAG, SP_TWIN_BUSY */
+  changeTwin(deviceId: string, moduleId: string | null, change: TwinChange): Promise<TwinView>;
+  /**
+   * Desired properties of the gateway's modules, as a deployment has them: each replaces what its module had.
+   * Modules that are not named keep theirs. Durable when it resolves. @throws SP_TWIN_INVALID
+   */
+  setModuleTwins(desired: Readonly<Record<string, unknown>>): Promise<void>;
+  /** @throws SP_METHOD_REQUEST, SP_METHOD_OFFLINE, SP_METHOD_TIMEOUT, SP_METHOD_RESULT, SP_METHOD_BUSY */
+  invokeMethod(deviceId: string, moduleId: string | null, request: MethodRequest): Promise<MethodResult>;
 
   /** The event log of a gateway without parent. Waits up to `waitMs` when there is nothing at `from` yet. */
   readEvents(query: {

@@ -2,6 +2,7 @@
  * What a direct method call is made of, and what may not be in one (contract §7.4, §9). Pure.
  */
 import { SandpiperError } from "../../abi/index.ts";
+import type { MethodRequest, MethodResult } from "../face.ts";
 
 export const METHOD_NAME_CHARS_MAX = 100;
 /** Of a request and of a response, as JSON. */
@@ -15,29 +16,12 @@ export interface MethodTargetName {
   readonly moduleId: string | null;
 }
 
-/** As it comes over HTTP or from the command line. */
-export interface MethodRequest {
-  readonly methodName: string;
-  /** Any JSON value; absent = no payload. */
-  readonly payload?: unknown;
-  readonly responseTimeoutInSeconds?: number;
-  readonly connectTimeoutInSeconds?: number;
-}
-
 export interface MethodCall {
   readonly name: string;
-  /** JSON, or `null` for none. */
-  readonly payload: Buffer | null;
+  /** JSON. For none it is `null`: SDKs parse it, and take nothing at all for a bad request. */
+  readonly payload: Buffer;
   readonly responseTimeoutMs: number;
   readonly connectTimeoutMs: number;
-}
-
-/** What the callee answered. */
-export interface MethodResult {
-  /** The callee's own code, usually like HTTP's. */
-  readonly status: number;
-  /** Parsed JSON; `null` for none. */
-  readonly payload: unknown;
 }
 
 /** SP_METHOD_REQUEST, _OFFLINE, _TIMEOUT, _BUSY, _RESULT. `details.target` names the callee. */
@@ -61,9 +45,8 @@ export function decodeMethodRequest(request: unknown): MethodCall {
   };
 }
 
-function encodePayload(payload: unknown): Buffer | null {
-  if (payload === undefined) return null;
-  const json = Buffer.from(JSON.stringify(payload));
+function encodePayload(payload: unknown): Buffer {
+  const json = Buffer.from(JSON.stringify(payload ?? null));
   if (json.length > METHOD_PAYLOAD_BYTES_MAX) {
     throw invalid(`payload has ${json.length} bytes, at most ${METHOD_PAYLOAD_BYTES_MAX}`);
   }

@@ -3,13 +3,8 @@
  * hears of a time-out. A call waits for its callee to be there, then for the answer; each wait has its end.
  */
 import { randomUUID } from "node:crypto";
-import {
-  decodeMethodResult,
-  MethodError,
-  type MethodCall,
-  type MethodResult,
-  type MethodTargetName,
-} from "./method-call.ts";
+import type { MethodResult } from "../face.ts";
+import { decodeMethodResult, MethodError, type MethodCall, type MethodTargetName } from "./method-call.ts";
 
 /** Calls under way, over all callees; and to one. */
 const CALLS_MAX = 1_024;
@@ -19,8 +14,8 @@ const CALLS_PER_TARGET_MAX = 64;
 export interface MethodInvocation {
   readonly rid: string;
   readonly name: string;
-  /** JSON, or `null` for none. */
-  readonly payload: Buffer | null;
+  /** JSON. */
+  readonly payload: Buffer;
 }
 
 /** Who can be called: a client that is interested in methods, or a WASM module. */

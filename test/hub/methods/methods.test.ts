@@ -17,11 +17,11 @@ describe("a request", () => {
   test("has the contract's defaults", () => {
     expect(decodeMethodRequest({ methodName: "reboot" })).toEqual({
       name: "reboot",
-      payload: null,
+      payload: Buffer.from("null"),
       responseTimeoutMs: 30_000,
       connectTimeoutMs: 0,
     });
-    expect(decodeMethodRequest({ methodName: "x", payload: null }).payload?.toString()).toBe("null");
+    expect(decodeMethodRequest({ methodName: "x", payload: null }).payload.toString()).toBe("null");
   });
 
   test.each([
@@ -63,7 +63,7 @@ describe("a call", () => {
   test("ends with the callee's answer, whatever case its id comes back in", async () => {
     const result = methods.invoke(THERMO, call());
     const [{ rid, name, payload }] = callee.got as [MethodInvocation];
-    expect([name, payload?.toString()]).toEqual(["reboot", '{"in":5}']);
+    expect([name, payload.toString()]).toEqual(["reboot", '{"in":5}']);
     methods.answered(THERMO, rid.toUpperCase(), 207, Buffer.from('{"ok":true}'));
     await expect(result).resolves.toEqual({ status: 207, payload: { ok: true } });
     expect(vi.getTimerCount()).toBe(0);
