@@ -82,7 +82,8 @@ describe("a module's client", () => {
     await bench.bench.route('FROM /messages/* INTO BrokeredEndpoint("/modules/m/inputs/b")');
     bench.clients.routesChanged();
     client.interest("inputs", false);
-    expect(channel.inputNames).toEqual([["a"], ["b"], []]);
+    // An input that lost its route keeps its queue until the deployment is there to stay.
+    expect(channel.inputNames).toEqual([["a"], ["a", "b"], []]);
   });
 
   test("consumes nothing of a module that runs in a sandbox, nor of another gateway's", async () => {
