@@ -25,8 +25,8 @@ export interface TestHub extends AsyncDisposable {
   readonly port: number;
   /** Of the AMQP listener; 0 unless there is one. */
   readonly amqpPort: number;
-  /** Of the TLS listener, when there is one. */
-  readonly tlsPort: number;
+  /** Of the TLS listeners, when there are any. */
+  readonly tlsPorts: { readonly mqtt: number; readonly amqp: number };
   readonly dir: string;
   readonly failures: Error[];
   /** Registers an identity. */
@@ -55,13 +55,16 @@ export async function startHub(
     listeners: [
       { protocol: "mqtt", host: "127.0.0.1", port: 0 },
       ...(options.amqp ? [{ protocol: "amqp", host: "127.0.0.1", port: 0 } as const] : []),
-      ...(options.tls ? [{ protocol: "mqtts", host: "127.0.0.1", port: 0, tls: options.tls } as const] : []),
+      ...(options.tls ? (["mqtts", "amqps"] as const) : []).map((protocol) => {
+        return { protocol, host: "127.0.0.1", port: 0, tls: options.tls! };
+      }),
     ],
     store: { ...TEST_STORE, ...options.store },
   });
   const portOf = (wanted: string): number =>
     started.listeners.find(({ protocol }) => protocol === wanted)?.port ?? 0;
-  const [port, amqpPort, tlsPort] = [portOf("mqtt"), portOf("amqp"), portOf("mqtts")];
+  const [port, amqpPort] = [portOf("mqtt"), portOf("amqp")];
+  const tlsPorts = { mqtt: portOf("mqtts"), amqp: portOf("amqps") };
   const clients: MqttClient[] = [];
   const stop = async (): Promise<void> => {
     for (const client of clients) await client.endAsync(true);
@@ -71,7 +74,7 @@ export async function startHub(
     hub,
     port,
     amqpPort,
-    tlsPort,
+    tlsPorts,
     dir,
     failures,
     async identity(deviceId, moduleId) {
