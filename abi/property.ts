@@ -38,6 +38,9 @@ export const SYSTEM_PROPERTIES: readonly { readonly name: string; readonly bag: 
   { name: "ack", bag: "ack" },
   { name: "operation", bag: "iothub-operation" },
   { name: "messageType", bag: "iothub-MessageType" },
+  // Whose twin has changed, in a notification of that. In a bag it stands for the sender.
+  { name: "rpSenderDeviceId", bag: "" },
+  { name: "rpSenderModuleId", bag: "" },
 ];
 
 export const PROPERTY_ID = {
@@ -55,6 +58,8 @@ export const PROPERTY_ID = {
   ACK: 12,
   OPERATION: 13,
   MESSAGE_TYPE: 14,
+  CHANGED_DEVICE_ID: 15,
+  CHANGED_MODULE_ID: 16,
 } as const;
 
 export interface Property {

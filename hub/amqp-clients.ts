@@ -1,10 +1,9 @@
 /**
- * AMQP clients: what an identity on an AMQP connection is to the hub. It sends what its own identity may send,
- * and, when it is a module, receives its inputs. One live connection per identity over all protocols; the newest
- * wins (contract §0, 12): the links of that identity go, and other identities of the same connection stay.
+ * AMQP as a way to be a client of the hub: an identity becomes one when it first asks for a link, and its links
+ * are what it wants. Several identities may share a connection; when one of them is taken over or removed its
+ * links go, and the others stay (contract §5.1). What any protocol has in common is in `hub/clients/`.
  */
 import type { PeerCertificate } from "node:tls";
-import { NO_SECTIONS } from "../abi/index.ts";
 import type { CloseCode, CloseReason } from "./amqp/close-reason.ts";
 import type { AmqpError } from "./amqp/codec.ts";
 import type { AmqpConnection } from "./amqp/connection.ts";
@@ -18,19 +17,22 @@ import {
 } from "./amqp/handler.ts";
 import type { OutgoingLink } from "./amqp/outgoing-link.ts";
 import { AMQP_LIMITS } from "./amqp/limits.ts";
-import { REFUSED } from "./amqp/outcome.ts";
-import type { ClientServices } from "./amqp/services.ts";
 import { MethodLink } from "./amqp/method-link.ts";
-import { TwinLink } from "./amqp/twin-link.ts";
+import { REFUSED } from "./amqp/outcome.ts";
+import type { Answer, ClientServices, MethodCall } from "./amqp/services.ts";
 import { TelemetryLink, type TelemetryHost } from "./amqp/telemetry-link.ts";
+import { TwinLink } from "./amqp/twin-link.ts";
 import type { ClientTroubles } from "./client-troubles.ts";
+import type { ClientChannel, ClientEnd, ModuleInput } from "./clients/channel.ts";
+import type { Client } from "./clients/client.ts";
+import type { Clients } from "./clients/clients.ts";
 import { deliveryHostOf } from "./delivery-host.ts";
-import { Publisher, type Plan } from "./endpoints/publisher.ts";
+import type { Endpoint } from "./endpoints/endpoint.ts";
+import { Publisher } from "./endpoints/publisher.ts";
 import type { Engine } from "./engine.ts";
-import { CLOCK_SKEW_MS, verifySasToken } from "./identity/sas.ts";
-import type { Identities } from "./identity/identities.ts";
-import type { Modules } from "./modules.ts";
-import { messagePath } from "./router/source.ts";
+import { CLOCK_SKEW_MS } from "./identity/sas.ts";
+import type { MethodInvocation } from "./methods/methods.ts";
+import type { TwinAnswer } from "./twins/twin-answer.ts";
 
 /** How connections end without anything being wrong, or with it said already. */
 const ORDINARY_ENDS: ReadonlySet<CloseCode> = new Set([
@@ -51,33 +53,102 @@ const REASONS = {
 
 export interface AmqpClientsOptions {
   readonly engine: Engine;
-  readonly identities: Identities;
-  readonly modules: Modules;
-  readonly gatewayId: string;
-  /** Names by which clients know this gateway: what their tokens may be for. */
-  readonly hostNames: readonly string[];
+  readonly clients: Clients;
   readonly troubles: ClientTroubles;
   /** Whose certificate it is; absent = certificates prove nothing. */
   readonly certificates?: (certificate: PeerCertificate) => AmqpIdentity | null;
-  /** Twins, methods, cloud-to-device messages; absent = links for them are refused. */
-  readonly services?: ClientServices;
-  /** The identity connects here now: whoever has it over another protocol has to go. */
-  readonly onClaim: (name: string) => void;
+  /** Where cloud-to-device messages of a device wait; absent = there are none on this gateway. */
+  readonly deviceboundOf?: (identity: AmqpIdentity) => Endpoint | null;
 }
 
-/** What one identity has on one connection. */
-interface Client {
+/** What one identity has on one connection: the channel to its client, and what its links ask of the hub. */
+class AmqpClient implements ClientChannel, ClientServices {
   readonly connection: AmqpConnection;
-  readonly identity: AmqpIdentity;
-  inputs: DeliveryLink | null;
-  twin: TwinLink | null;
-  methods: MethodLink | null;
+  /** Set once, by whoever made both. */
+  client!: Client;
+  readonly twin: TwinLink;
+  readonly methods: MethodLink;
+  #inputs: DeliveryLink | null = null;
+  #push: ((patch: Uint8Array) => void) | null = null;
+  #call: ((call: MethodCall) => void) | null = null;
+
+  constructor(connection: AmqpConnection, identity: AmqpIdentity) {
+    this.connection = connection;
+    this.twin = new TwinLink(identity, this);
+    this.methods = new MethodLink(identity, this);
+  }
+
+  receiveInputs(link: OutgoingLink, host: DeliveryLinkHost): void {
+    const inputs: DeliveryLink = new DeliveryLink(link, host, () => {
+      if (this.#inputs !== inputs) return;
+      this.#inputs = null;
+      this.client.interest("inputs", false);
+    });
+    link.user = this.#inputs = inputs;
+    this.client.interest("inputs", true);
+  }
+
+  // ---- From the hub ----
+
+  inputs(inputs: readonly ModuleInput[]): void {
+    this.#inputs?.deliverFrom(inputs.map(({ name, endpoint }) => ({ endpoint, input: name })));
+  }
+
+  desired(patch: Buffer): void {
+    this.#push?.(patch);
+  }
+
+  method({ rid, name, payload }: MethodInvocation): void {
+    const respond = (status: number, body: Uint8Array): void =>
+      this.client.methodResult(rid, status, Buffer.from(body));
+    this.#call?.({ name, payload, respond });
+  }
+
+  end(why: ClientEnd): void {
+    const { name } = this.client;
+    if (why === "taken_over") this.connection.detachIdentity(name, REFUSED.stolen);
+    else if (why === "no_progress") this.connection.detachIdentity(name, REFUSED.unsettled);
+    else if (why === "token_expired") this.connection.revoke(name, REFUSED.expired, "token_expired");
+    else if (why !== "shutdown") this.connection.revoke(name, REFUSED.removed, "unauthorized");
+    else this.connection.close("shutdown");
+  }
+
+  // ---- From its links ----
+
+  getTwin(_identity: AmqpIdentity, answer: Answer): void {
+    void this.client.twin().then((twin) => tell(answer, twin));
+  }
+
+  patchReported(_identity: AmqpIdentity, patch: Uint8Array, answer: Answer): void {
+    void this.client.patchReported(Buffer.from(patch)).then((twin) => tell(answer, twin));
+  }
+
+  watchDesired(_identity: AmqpIdentity, push: (patch: Uint8Array) => void): () => void {
+    this.#push = push;
+    this.client.interest("desired", true);
+    return () => {
+      this.#push = null;
+      this.client.interest("desired", false);
+    };
+  }
+
+  serveMethods(_identity: AmqpIdentity, call: (call: MethodCall) => void): () => void {
+    this.#call = call;
+    this.client.interest("methods", true);
+    return () => {
+      this.#call = null;
+      this.client.interest("methods", false);
+    };
+  }
 }
+
+const tell = (answer: Answer, { status, body }: TwinAnswer): void =>
+  answer(status, body.length === 0 ? null : body);
 
 export class AmqpClients implements AmqpHandler {
   readonly #options: AmqpClientsOptions;
-  /** By name: the connection that has the identity. */
-  readonly #live = new Map<string, Client>();
+  /** By name: the connection that has the identity, of those that speak AMQP. */
+  readonly #live = new Map<string, AmqpClient>();
   readonly #telemetryHost: TelemetryHost;
   readonly #deliveryHost: DeliveryLinkHost;
 
@@ -86,36 +157,30 @@ export class AmqpClients implements AmqpHandler {
     const { engine } = options;
     this.#telemetryHost = {
       publisherFor: (socket) => new Publisher(engine, socket),
-      planOf: (identity, output) => this.#planOf(identity, output),
+      planOf: (identity, output) =>
+        options.clients.planOf(identity, identity.moduleId === null ? null : output),
       stalledMsMax: AMQP_LIMITS.stalledMsMax,
     };
     this.#deliveryHost = {
       window: deliveryHostOf(engine),
       originOf: (sourceId) => engine.sources.origin(sourceId),
-      durable: () => {
-        engine.journal.step(); // what was settled in this turn, whatever cursors it has moved
-        return engine.journal.durable();
-      },
+      durable: () => engine.journal.durable(),
     };
-  }
-
-  get count(): number {
-    return this.#live.size;
   }
 
   // ---- Who they are ----
 
   verifyToken({ deviceId, moduleId }: AmqpIdentity, token: string): TokenVerdict {
-    const { identities, gatewayId, hostNames, engine } = this.#options;
+    const { clients, engine } = this.#options;
     const refuse = (text: string): TokenVerdict => {
       engine.metrics.connections_refused++;
       return { ok: false, text };
     };
-    const known = identities.find(deviceId, moduleId);
-    if (known === undefined) return refuse("no such device or module");
+    const known = clients.find({ deviceId, moduleId });
+    if (known === undefined) return refuse("identities are not known yet");
+    if (known === null) return refuse("no such device or module");
     if (!known.enabled) return refuse("device or module is disabled");
-    const audience = { hosts: [gatewayId, ...hostNames], deviceId, moduleId };
-    const verdict = verifySasToken(token, audience, [known.primaryKey, known.secondaryKey], this.now());
+    const verdict = clients.verify(token, known);
     if (!verdict.ok) return refuse(REASONS[verdict.reason]);
     return { ok: true, identity: { deviceId, moduleId }, expiresMs: verdict.expiresMs + CLOCK_SKEW_MS };
   }
@@ -130,101 +195,55 @@ export class AmqpClients implements AmqpHandler {
 
   // ---- What they want ----
 
-  onLink(connection: AmqpConnection, request: LinkRequest): AmqpError | null {
-    const { kind, identity } = request.purpose;
-    const client = this.#claim(connection, identity);
-    if (kind === "events" && request.link.isIncoming) {
-      request.link.user = new TelemetryLink(request.link, identity, this.#telemetryHost);
-      return null;
-    }
-    if (kind === "inputs" && !request.link.isIncoming) return this.#serveInputs(client, request.link);
-    const { services } = this.#options;
-    return services === undefined ? REFUSED.notImplemented : this.#serve(client, request, services);
-  }
-
-  #serve(client: Client, { purpose, link }: LinkRequest, services: ClientServices): AmqpError | null {
-    const { identity } = client;
-    switch (purpose.kind) {
+  onLink(connection: AmqpConnection, { purpose, link }: LinkRequest): AmqpError | null {
+    const { kind, identity } = purpose;
+    const own = this.#claim(connection, identity);
+    switch (kind) {
+      case "events":
+        if (!link.isIncoming) return REFUSED.notAllowed;
+        link.user = new TelemetryLink(link, identity, this.#telemetryHost);
+        return null;
+      case "inputs":
+        if (link.isIncoming) return REFUSED.notAllowed;
+        return this.#receiveInputs(own, link);
       case "twin":
-        client.twin ??= new TwinLink(identity, services);
-        client.twin.pair.attach(link);
+        own.twin.pair.attach(link);
         return null;
       case "methods":
-        client.methods ??= new MethodLink(identity, services);
-        client.methods.pair.attach(link);
+        own.methods.pair.attach(link);
         return null;
       default:
-        return link.isIncoming ? REFUSED.notAllowed : this.#serveDevicebound(identity, link, services);
+        return link.isIncoming ? REFUSED.notAllowed : this.#receiveDevicebound(identity, link);
     }
   }
 
-  #serveDevicebound(identity: AmqpIdentity, link: OutgoingLink, services: ClientServices): AmqpError | null {
-    const endpoint = services.deviceboundOf(identity);
+  #receiveDevicebound(identity: AmqpIdentity, link: OutgoingLink): AmqpError | null {
+    const { deviceboundOf, engine } = this.#options;
+    if (deviceboundOf === undefined) return REFUSED.notImplemented;
+    const endpoint = deviceboundOf(identity);
     if (endpoint === null) return REFUSED.notAllowed;
     const devicebound = new DeliveryLink(link, this.#deliveryHost, () => undefined);
     link.user = devicebound;
-    this.#options.engine.tick();
+    engine.tick();
     devicebound.deliverFrom([{ endpoint, input: null }]);
     return null;
   }
 
-  #claim(connection: AmqpConnection, identity: AmqpIdentity): Client {
-    const name = identityName(identity);
-    const old = this.#live.get(name);
-    if (old?.connection === connection) return old;
-    this.#options.onClaim(name);
-    this.takeOver(name);
-    const client: Client = { connection, identity, inputs: null, twin: null, methods: null };
-    this.#live.set(name, client);
-    this.#options.engine.metrics.connections_total++;
-    return client;
-  }
-
-  /** The identity is somebody else's now. */
-  takeOver(name: string): void {
-    const client = this.#live.get(name);
-    this.#live.delete(name);
-    client?.connection.detachIdentity(name, REFUSED.stolen);
-  }
-
-  #planOf(identity: AmqpIdentity, output: string | null): Plan | null {
-    const { sources } = this.#options.engine;
-    // A device has no outputs: what it calls one is ignored, as IoT Hub does.
-    const origin = { ...identity, output: identity.moduleId === null ? null : output };
-    if (!sources.admits(origin)) return null;
-    const plan = { sourceId: sources.intern(origin), origin, path: messagePath(origin) };
-    return { ...plan, sections: NO_SECTIONS, targets: [], version: 0 };
-  }
-
-  #serveInputs(client: Client, link: OutgoingLink): AmqpError | null {
-    const { deviceId, moduleId } = client.identity;
-    if (deviceId === this.#options.gatewayId && this.#options.modules.has(moduleId!))
-      return REFUSED.notAllowed;
-    const inputs: DeliveryLink = new DeliveryLink(link, this.#deliveryHost, () => {
-      if (client.inputs === inputs) client.inputs = null;
-    });
-    link.user = client.inputs = inputs;
-    this.#deliverTo(client);
+  #receiveInputs(own: AmqpClient, link: OutgoingLink): AmqpError | null {
+    if (this.#options.clients.isSandboxed(own.client)) return REFUSED.notAllowed;
+    own.receiveInputs(link, this.#deliveryHost);
     return null;
   }
 
-  /** Has a module's link deliver from its inputs, as far as routes lead to them. */
-  #deliverTo({ identity, inputs }: Client): void {
-    const { engine, gatewayId, modules } = this.#options;
-    const { deviceId, moduleId } = identity;
-    if (inputs === null || deviceId !== gatewayId || modules.has(moduleId!)) return;
-    const prefix = `${moduleId}/`;
-    engine.tick();
-    inputs.deliverFrom(
-      [...engine.endpoints.all()]
-        .filter(({ name }) => name.startsWith(prefix))
-        .map((endpoint) => ({ endpoint, input: endpoint.name.slice(prefix.length) })),
-    );
-  }
-
-  /** Routes may lead to inputs that had no queue before, or no longer to some that had. */
-  routesChanged(): void {
-    for (const client of this.#live.values()) this.#deliverTo(client);
+  /** When its token ends is the connection's to see: it has one for each of its identities. */
+  #claim(connection: AmqpConnection, identity: AmqpIdentity): AmqpClient {
+    const name = identityName(identity);
+    const known = this.#live.get(name);
+    if (known?.connection === connection && known.client.isLive) return known;
+    const own = new AmqpClient(connection, identity);
+    own.client = this.#options.clients.attach(identity, own, Infinity);
+    this.#live.set(name, own);
+    return own;
   }
 
   // ---- How it ends ----
@@ -235,18 +254,15 @@ export class AmqpClients implements AmqpHandler {
 
   onClose(connection: AmqpConnection, { code, text }: CloseReason): void {
     if (!ORDINARY_ENDS.has(code)) this.#note(connection, `closed: ${text}`);
-    for (const [name, client] of this.#live) if (client.connection === connection) this.#live.delete(name);
+    for (const [name, own] of this.#live) {
+      if (own.connection !== connection) continue;
+      own.client.detach();
+      this.#live.delete(name);
+    }
   }
 
   #note(connection: AmqpConnection, what: string): void {
     const [name = connection.containerId || "(nobody yet)"] = connection.authority.names();
     this.#options.troubles.note(name, what, this.now());
-  }
-
-  drop(deviceId: string, moduleId: string | null): void {
-    const name = identityName({ deviceId, moduleId });
-    const client = this.#live.get(name);
-    this.#live.delete(name);
-    client?.connection.revoke(name, REFUSED.removed, "unauthorized");
   }
 }

@@ -4,6 +4,9 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import type { Capability, Fault, Property } from "../abi/index.ts";
+import type { ConnectedClient, MethodRequest, MethodResult, TwinChange, TwinView } from "./face-clients.ts";
+
+export type * from "./face-clients.ts";
 import type { Compaction } from "./journal/store.ts";
 
 export type { Compaction };
@@ -312,9 +315,22 @@ export interface Hub {
 
   /** @throws SP_IDENTITY_EXISTS */
   addIdentity(identity: Identity): Promise<void>;
-  /** Drops its live connection. @throws SP_IDENTITY_UNKNOWN */
+  /** Its twin goes with it, and its live connection is closed. @throws SP_IDENTITY_UNKNOWN */
   removeIdentity(deviceId: string, moduleId?: string): Promise<void>;
   identities(): Promise<readonly Identity[]>;
+  clients(): Promise<readonly ConnectedClient[]>;
+
+  /** @throws SP_TWIN_UNKNOWN */
+  twin(deviceId: string, moduleId: string | null): Promise<TwinView>;
+  /** Durable when it resolves. @throws SP_TWIN_UNKNOWN, SP_TWIN_INVALID, SP_TWIN_ETAG, SP_TWIN_BUSY */
+  changeTwin(deviceId: string, moduleId: string | null, change: TwinChange): Promise<TwinView>;
+  /**
+   * Desired properties of the gateway's modules, as a deployment has them: each replaces what its module had.
+   * Modules that are not named keep theirs. Durable when it resolves. @throws SP_TWIN_INVALID
+   */
+  setModuleTwins(desired: Readonly<Record<string, unknown>>): Promise<void>;
+  /** @throws SP_METHOD_REQUEST, SP_METHOD_OFFLINE, SP_METHOD_TIMEOUT, SP_METHOD_RESULT, SP_METHOD_BUSY */
+  invokeMethod(deviceId: string, moduleId: string | null, request: MethodRequest): Promise<MethodResult>;
 
   /** The event log of a gateway without parent. Waits up to `waitMs` when there is nothing at `from` yet. */
   readEvents(query: {

@@ -6,10 +6,12 @@ import type { MessagePort } from "node:worker_threads";
 import { SandpiperError, type Fault } from "../abi/index.ts";
 import { UPSTREAM, type Endpoint } from "./endpoints/endpoint.ts";
 import { readLog } from "./endpoints/event-log.ts";
+import { Clients } from "./clients/clients.ts";
 import { Engine } from "./engine.ts";
 import { eventRecord } from "./events.ts";
 import type {
   Compaction,
+  ConnectedClient,
   DeadLetter,
   DroppedQueue,
   EventPage,
@@ -20,12 +22,16 @@ import type {
   Identity,
   LetterPlace,
   ListenerConfig,
+  MethodRequest,
+  MethodResult,
   ModuleOpen,
   ModuleOpened,
   QueueStatus,
   Replayed,
   RouteTable,
   TapPage,
+  TwinChange,
+  TwinView,
 } from "./face.ts";
 import { Gauges } from "./gauges.ts";
 import { Identities } from "./identity/identities.ts";
@@ -39,7 +45,14 @@ import { openStore } from "./open-store.ts";
 import { findDeadLetter, listDeadLetters, openTap, purgeDeadLetters, replayDeadLetters } from "./operator.ts";
 import { restore } from "./restore.ts";
 import { Routes } from "./routes.ts";
-import { Sessions } from "./sessions.ts";
+import { Sessions } from "./mqtt/sessions.ts";
+import { SessionRow } from "./mqtt/session-row.ts";
+import { decodeMethodRequest } from "./methods/method-call.ts";
+import { Methods } from "./methods/methods.ts";
+import { AGENT_MODULE, HUB_MODULE } from "./sources.ts";
+import { serviceView, type Twin } from "./twins/twin.ts";
+import { TwinChangeMessages } from "./twins/twin-changes.ts";
+import { keyOf, Twins, type TwinName } from "./twins/twins.ts";
 
 /** Entries one page of a log may have. */
 const PAGE_ENTRIES_MAX = 1_000;
@@ -51,12 +64,16 @@ interface Running {
   readonly routes: Routes;
   readonly modules: Modules;
   readonly identities: Identities;
+  readonly twins: Twins;
+  readonly methods: Methods;
+  readonly clients: Clients;
   readonly sessions: Sessions;
   readonly compactor: Compactor;
   readonly amqpClients: AmqpClients;
   readonly listeners: Listener[];
   readonly gauges: Gauges;
   compacting: Promise<Compaction> | null;
+  readonly gatewayId: string;
 }
 
 export class LocalHub implements Hub {
@@ -88,17 +105,18 @@ export class LocalHub implements Hub {
     const modules = new Modules(engine, config.gatewayId);
     const identities = new Identities(engine.journal);
     const { gatewayId, hostNames = [] } = config;
-    const sessions = new Sessions(engine, identities, modules, gatewayId, hostNames);
-    const amqpClients = new AmqpClients({
-      engine,
-      identities,
-      modules,
-      gatewayId,
-      hostNames,
-      troubles: sessions.troubles,
-      onClaim: (name) => sessions.takeOver(name),
+    const twins = new Twins({
+      journal: engine.journal,
+      changes: new TwinChangeMessages(engine, gatewayId),
+      exists: (name) => hasTwin(name, gatewayId, identities, modules),
+      now: () => engine.clock.wall(),
     });
-    sessions.onClaim = (name) => amqpClients.takeOver(name);
+    const clients = new Clients({ engine, identities, modules, twins, gatewayId, hostNames });
+    const methods = new Methods((name) => clients.methodTarget(name));
+    clients.serveMethods(methods);
+    const sessions = new Sessions({ engine, clients, twins });
+    const { troubles } = sessions;
+    const amqpClients = new AmqpClients({ engine, clients, troubles });
     const gauges = new Gauges(engine);
     const compactor = new Compactor({
       space: () => store.space,
@@ -106,8 +124,16 @@ export class LocalHub implements Hub {
       groups: () => engine.journal.counters.groups,
       nowMs: () => systemClock.monotonic(),
     });
-    const own = { engine, routes, modules, identities, sessions, amqpClients, gauges, compactor };
-    const running: Running = { ...own, listeners: [], compacting: null };
+    const rest = { twins, methods, clients, sessions, amqpClients, gauges, compactor, gatewayId };
+    const running: Running = {
+      engine,
+      routes,
+      modules,
+      identities,
+      ...rest,
+      listeners: [],
+      compacting: null,
+    };
     await engine.journal.durable();
     if (config.restore) await restore(config.restore, routes, identities);
     const recoveryMs = performance.now() - begun;
@@ -140,13 +166,12 @@ export class LocalHub implements Hub {
 
   async setRoutes(table: RouteTable): Promise<void> {
     await this.#now.routes.set(table);
-    this.#now.sessions.routesChanged();
-    this.#now.amqpClients.routesChanged();
+    this.#now.clients.routesChanged();
   }
 
   async settleRoutes(): Promise<readonly DroppedQueue[]> {
     const dropped = await this.#now.routes.settle();
-    this.#now.sessions.routesChanged();
+    this.#now.clients.routesChanged();
     return dropped;
   }
 
@@ -165,22 +190,57 @@ export class LocalHub implements Hub {
     return this.#now.modules.close(name, how);
   }
 
+  /** Its twin stays when it is registered as a module that connects over the network, too. */
   forgetModule(name: string): Promise<void> {
-    return this.#now.modules.forget(name);
+    const { modules, identities, twins, gatewayId } = this.#now;
+    if (identities.find(gatewayId, name) === undefined) twins.forget({ deviceId: gatewayId, moduleId: name });
+    return modules.forget(name);
   }
 
   addIdentity(identity: Identity): Promise<void> {
     return this.#now.identities.add(identity);
   }
 
-  async removeIdentity(deviceId: string, moduleId?: string): Promise<void> {
-    await this.#now.identities.remove(deviceId, moduleId ?? null);
-    this.#now.sessions.drop(deviceId, moduleId ?? null);
-    this.#now.amqpClients.drop(deviceId, moduleId ?? null);
+  /** Its twin and its session go in the same step, and its connection at once. */
+  async removeIdentity(deviceId: string, moduleId: string | null = null): Promise<void> {
+    const { identities, twins, clients, engine } = this.#now;
+    const name = { deviceId, moduleId };
+    if (identities.find(deviceId, moduleId) !== undefined) {
+      twins.forget(name);
+      new SessionRow(engine.journal, keyOf(name)).forget();
+      clients.end(name, "identity_removed");
+    }
+    await identities.remove(deviceId, moduleId);
   }
 
   async identities(): Promise<readonly Identity[]> {
     return this.#now.identities.all();
+  }
+
+  async clients(): Promise<readonly ConnectedClient[]> {
+    return this.#now.clients.list();
+  }
+
+  async twin(deviceId: string, moduleId: string | null): Promise<TwinView> {
+    const name = { deviceId, moduleId };
+    return viewOf(name, await this.#now.twins.get(name));
+  }
+
+  async changeTwin(deviceId: string, moduleId: string | null, change: TwinChange): Promise<TwinView> {
+    const name = { deviceId, moduleId };
+    return viewOf(name, await this.#now.twins.change(name, change));
+  }
+
+  async setModuleTwins(desired: Readonly<Record<string, unknown>>): Promise<void> {
+    const { twins, gatewayId } = this.#now;
+    const sections = Object.entries(desired);
+    await twins.replaceDesired(
+      sections.map(([moduleId, values]) => [{ deviceId: gatewayId, moduleId }, values] as const),
+    );
+  }
+
+  invokeMethod(deviceId: string, moduleId: string | null, request: MethodRequest): Promise<MethodResult> {
+    return this.#now.methods.invoke({ deviceId, moduleId }, decodeMethodRequest(request));
   }
 
   async readEvents(query: {
@@ -260,7 +320,7 @@ export class LocalHub implements Hub {
   }
 
   async status(): Promise<HubStatus> {
-    const { engine, sessions, amqpClients, gauges, compactor } = this.#now;
+    const { engine, clients, sessions, gauges, compactor } = this.#now;
     const { groups, entriesWritten, bytesWritten, entriesElided } = engine.journal.counters;
     const store = {
       groups,
@@ -278,7 +338,7 @@ export class LocalHub implements Hub {
     };
     return {
       state: engine.journal.state,
-      connections: sessions.count + amqpClients.count,
+      connections: clients.count,
       counters: { ...engine.metrics.snapshot(), ...store, ...flash },
       flash: gauges.flash(),
       troubles: sessions.troubles.list(),
@@ -291,11 +351,32 @@ export class LocalHub implements Hub {
     this.#running = null;
     running.gauges.close();
     for (const listener of running.listeners) await listener.close();
-    running.sessions.closeAll();
+    running.methods.close();
+    running.clients.close();
     await running.compactor.close();
     await running.modules.closeAll();
     await running.engine.close();
   }
 }
+
+/** Devices, modules that connect over the network, modules of deployments, and the gateway's own. */
+function hasTwin(
+  { deviceId, moduleId }: TwinName,
+  gatewayId: string,
+  identities: Identities,
+  modules: Modules,
+): boolean {
+  if (identities.find(deviceId, moduleId) !== undefined) return true;
+  if (deviceId !== gatewayId) return false;
+  return (
+    moduleId === null || moduleId === HUB_MODULE || moduleId === AGENT_MODULE || modules.isKnown(moduleId)
+  );
+}
+
+const viewOf = ({ deviceId, moduleId }: TwinName, twin: Twin): TwinView => ({
+  deviceId,
+  moduleId,
+  ...serviceView(twin),
+});
 
 const isQueue = (endpoint: Endpoint): boolean => !endpoint.isLog;

@@ -8,5 +8,6 @@ export { buildConnectionString } from "./identity/connection-string.ts";
 export { newKeys } from "./identity/keys.ts";
 export { createSasToken } from "./identity/sas.ts";
 export { excerpt as routeExcerpt } from "./router/errors.ts";
+export { checkDesired } from "./twins/limits.ts";
 export { parseRoute } from "./router/parse.ts";
 export { checkStore, isStoreDoubtful, isStoreEmpty, type StoreVerdict } from "./store-check.ts";

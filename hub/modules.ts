@@ -40,6 +40,11 @@ export class Modules {
     return this.#attached.has(name);
   }
 
+  /** It was opened once, and not forgotten since. */
+  isKnown(name: string): boolean {
+    return this.#row(name) !== null;
+  }
+
   /** Durable when it resolves. @throws SP_MODULE_OPEN when an incarnation is still attached */
   async open(spec: ModuleOpen, port: MessagePort): Promise<ModuleOpened> {
     if (this.#attached.has(spec.name)) {

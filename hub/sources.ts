@@ -12,6 +12,10 @@ export interface Origin {
   readonly output: string | null;
 }
 
+/** The module of the gateway that sends what the hub itself has to say. */
+export const HUB_MODULE = "$edgeHub";
+export const AGENT_MODULE = "$edgeAgent";
+
 const UNKNOWN: Origin = { deviceId: "", moduleId: null, output: null };
 
 export class Sources {

@@ -21,7 +21,8 @@ import type { Admit } from "./resolve.ts";
 import { completeSettings, type AgentSettings, type PartialSettings } from "./settings.ts";
 import { statusOf, type DeploymentStatus } from "./status.ts";
 
-export type AgentHub = ModuleHub & Pick<Hub, "setRoutes" | "settleRoutes" | "forgetModule">;
+export type AgentHub = ModuleHub &
+  Pick<Hub, "setRoutes" | "settleRoutes" | "setModuleTwins" | "forgetModule">;
 
 export interface AgentOptions {
   /** The gateway's folder: the agent uses `agent/`, `artifacts/` and `logs/` in it, and reads `trust.json`. */

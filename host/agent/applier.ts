@@ -22,7 +22,7 @@ import { combinedFailure, refusalOf, statusOf, type DeploymentStatus } from "./s
 import { switchTo, type SwitchContext, type SwitchResult } from "./switch.ts";
 
 export interface ApplierContext extends Omit<SwitchContext, "hub"> {
-  readonly hub: Pick<Hub, "setRoutes" | "settleRoutes" | "forgetModule">;
+  readonly hub: Pick<Hub, "setRoutes" | "settleRoutes" | "setModuleTwins" | "forgetModule">;
   readonly admit: Admit;
   readonly trustPath: string;
   readonly store: ArtifactStore;
@@ -151,6 +151,7 @@ export class Applier {
     await files.saveDesired(record);
     try {
       await hub.setRoutes(next.deployment.routes);
+      await hub.setModuleTwins(Object.fromEntries(next.deployment.configs));
     } catch (error) {
       const { code, description } = refusalOf(next.version, error);
       await this.#saveOutcome(record, { code, description, runs: false });

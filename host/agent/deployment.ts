@@ -7,6 +7,7 @@
  */
 import { CONFIG_BYTES_MAX } from "../../abi/index.ts";
 import type { RouteTable } from "../../hub/face.ts";
+import { checkDesired } from "../../hub/index.ts";
 import { ArtifactError } from "../artifacts/errors.ts";
 import { DIGEST_PATTERN, parseReference, type ArtifactReference } from "../artifacts/reference.ts";
 import type { RestartPolicy } from "../supervisor/restart-policy.ts";
@@ -190,7 +191,13 @@ function decodeConfigs({ others }: Sections): ReadonlyMap<string, Readonly<Recor
       throw new DeploymentError(400, at, `${bytes} bytes, more than ${CONFIG_BYTES_MAX}`);
     }
     // `$version` and `$metadata` are the twin's to set, never the manifest's.
-    configs.set(name, Object.fromEntries(Object.entries(desired).filter(([key]) => !key.startsWith("$"))));
+    const values = Object.fromEntries(Object.entries(desired).filter(([key]) => !key.startsWith("$")));
+    try {
+      checkDesired(values);
+    } catch (error) {
+      throw new DeploymentError(400, at, (error as Error).message);
+    }
+    configs.set(name, values);
   }
   return configs;
 }

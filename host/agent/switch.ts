@@ -13,7 +13,7 @@ import type { ResolvedDeployment } from "./resolve.ts";
 import { stateRefusal } from "./state-schema.ts";
 
 export interface SwitchContext {
-  readonly hub: Pick<Hub, "setRoutes">;
+  readonly hub: Pick<Hub, "setRoutes" | "setModuleTwins">;
   readonly fleet: Fleet;
   readonly clock: Clock;
   readonly log: Log;
@@ -68,10 +68,25 @@ async function rollBack(
     () => "",
     (error: Error) => `; its routes could not be restored: ${error.message}`,
   );
+  const twins = await hub.setModuleTwins(twinsBefore(next, lastGood)).then(
+    () => "",
+    (error: Error) => `; its module twins could not be restored: ${error.message}`,
+  );
   await runPlan(makePlan(lastGood.modules, fleet.resolved), fleet);
   return {
-    why: `rolled back to deployment ${lastGood.version}: ${why}${routes}`,
+    why: `rolled back to deployment ${lastGood.version}: ${why}${routes}${twins}`,
     back: lastGood,
     hasRoutes: routes === "",
   };
+}
+
+/** Desired properties of the modules whose twins `next` has written, as they were. */
+function twinsBefore(next: ResolvedDeployment, lastGood: ResolvedDeployment): Record<string, unknown> {
+  const written = [...next.deployment.configs.keys()];
+  return Object.fromEntries(
+    written.flatMap((name) => {
+      const config = lastGood.configs.get(name);
+      return config === undefined ? [] : [[name, config.value] as const];
+    }),
+  );
 }

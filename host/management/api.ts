@@ -13,8 +13,12 @@ import type {
   FlashUse,
   HubStatus,
   LetterPlace,
+  MethodRequest,
+  MethodResult,
   QueueStatus,
   Replayed,
+  TwinChange,
+  TwinView,
 } from "../../hub/index.ts";
 import type { DeploymentStatus } from "../agent/index.ts";
 import type { SetAside } from "../set-aside.ts";
@@ -110,7 +114,18 @@ export interface TapPageView {
   readonly skipped: number;
 }
 
-export type { Compaction, FlashUse, HubStatus, LetterPlace, QueueStatus, Replayed };
+export type {
+  Compaction,
+  FlashUse,
+  HubStatus,
+  LetterPlace,
+  MethodRequest,
+  MethodResult,
+  QueueStatus,
+  Replayed,
+  TwinChange,
+  TwinView,
+};
 
 /** Bounds of what one request may ask for. */
 export const EVENTS_LIMIT_MAX = 1000;

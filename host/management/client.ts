@@ -20,11 +20,15 @@ import {
   type EventPageView,
   type GatewayStatus,
   type LetterPlace,
+  type MethodRequest,
+  type MethodResult,
   type ModuleView,
   type MqttLogin,
   type QueueStatus,
   type Replayed,
   type TapPageView,
+  type TwinChange,
+  type TwinView,
 } from "./api.ts";
 
 export interface DeviceName {
@@ -51,6 +55,10 @@ export interface ManagementClient {
   /** What lets an MQTT client connect as this identity for the next `validSecs`. */
   login(name: DeviceName, validSecs: number): Promise<MqttLogin>;
   removeDevice(deviceId: string, moduleId?: string): Promise<void>;
+  /** Without a device, the module is one of the gateway's own. */
+  twin(name: DeviceName): Promise<TwinView>;
+  changeTwin(name: DeviceName, change: TwinChange): Promise<TwinView>;
+  invokeMethod(name: DeviceName, request: MethodRequest): Promise<MethodResult>;
   /** From an offset, or the last `tail`, or the oldest that is kept. */
   events(query: {
     readonly from?: number;
@@ -84,6 +92,11 @@ export function createManagementClient(dir: string): ManagementClient {
     return (text === "" ? undefined : JSON.parse(text)) as T;
   };
   const get = <T>(path: string, query: Query = {}): Promise<T> => call("GET", path + encodeQuery(query));
+  const twinPath = async ({ deviceId, moduleId }: DeviceName): Promise<string> => {
+    const device = deviceId ?? (await get<GatewayStatus>("/status")).gatewayId;
+    const module = moduleId === undefined ? "" : `/modules/${encodeURIComponent(moduleId)}`;
+    return `/twins/${encodeURIComponent(device)}${module}`;
+  };
   return {
     status: () => get("/status"),
     modules: () => get("/modules"),
@@ -99,6 +112,9 @@ export function createManagementClient(dir: string): ManagementClient {
       const module = moduleId === undefined ? "" : `/modules/${encodeURIComponent(moduleId)}`;
       return call("DELETE", `/devices/${encodeURIComponent(deviceId)}${module}`);
     },
+    twin: async (name) => get(await twinPath(name)),
+    changeTwin: async (name, change) => call("POST", await twinPath(name), change),
+    invokeMethod: async (name, request) => call("POST", `${await twinPath(name)}/methods`, request),
     events: (query) => get("/events", query),
     queues: () => get("/queues"),
     deadLetters: ({ from, ...query }) =>

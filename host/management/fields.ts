@@ -65,8 +65,9 @@ export const integer =
     throw new RequestError(400, `${name} is not a whole number from ${minimum} to ${maximum}`);
   };
 
-/** As a query has it. */
+/** In a query it is text. */
 export const boolean: Field<boolean> = (value, name) => {
+  if (typeof value === "boolean") return value;
   if (value === "true" || value === "false") return value === "true";
   throw new RequestError(400, `${name} is neither true nor false`);
 };

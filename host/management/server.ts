@@ -14,6 +14,7 @@ import { deviceRoutes } from "./devices.ts";
 import { createHttpServer } from "./http.ts";
 import { messageRoutes } from "./messages.ts";
 import { moduleRoutes } from "./modules.ts";
+import { twinRoutes } from "./twins.ts";
 
 export interface ManagementServer {
   /** Stops listening, ends open requests, removes the socket. */
@@ -30,7 +31,7 @@ export async function startManagementServer(
 ): Promise<ManagementServer> {
   const { socket, bodyBytesMax, log } = options;
   const closing = new AbortController();
-  const routes = [...moduleRoutes(backend), ...deviceRoutes(backend), ...messageRoutes(backend)];
+  const routes = [moduleRoutes, deviceRoutes, twinRoutes, messageRoutes].flatMap((of) => of(backend));
   const server = createHttpServer({ routes, bodyBytesMax, log, closing: closing.signal });
 
   await rm(socket, { force: true });

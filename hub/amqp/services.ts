@@ -1,8 +1,7 @@
 /**
- * What device clients ask of the hub besides telemetry and inputs, whatever protocol they speak: twins, methods,
- * cloud-to-device messages. This head knows links and messages; what implements this knows twins and callers.
+ * What device clients ask of the hub besides telemetry and inputs, whatever protocol they speak: twins and
+ * methods. This head knows links and messages; what implements this knows twins and callers.
  */
-import type { Endpoint } from "../endpoints/endpoint.ts";
 import type { AmqpIdentity } from "./handler.ts";
 
 /** Called once, now or later; `body` `null`: there is nothing to say. After the flush, where it is one (J1). */
@@ -25,6 +24,4 @@ export interface ClientServices {
   watchDesired(identity: AmqpIdentity, push: (patch: Uint8Array) => void): () => void;
   /** The identity takes calls, from now on until the returned function is called. */
   serveMethods(identity: AmqpIdentity, call: (call: MethodCall) => void): () => void;
-  /** Where its cloud-to-device messages wait; `null` when it can have none. */
-  deviceboundOf(identity: AmqpIdentity): Endpoint | null;
 }

@@ -140,7 +140,14 @@ function emitRun(block: Block, from: number, count: number, plan: OutputPlan, si
   }
 }
 
-function emit(block: Block, frame: number, to: number, plan: OutputPlan, { ingress }: ResultSink): void {
+/** Routes a frame that did not come by a connection and appends it, as part of the current step. */
+export function emit(
+  block: Block,
+  frame: number,
+  to: number,
+  plan: OutputPlan,
+  { ingress }: Pick<ResultSink, "ingress">,
+): void {
   let matched = false;
   for (const target of plan.targets) {
     const option = choose(target, flyweight.at(block, frame, plan.origin), ingress.metrics);

@@ -13,7 +13,6 @@ import {
   type Sections,
 } from "../../abi/index.ts";
 import type { Journal } from "../journal/journal.ts";
-import type { Lane } from "../journal/lane.ts";
 import { choose, type Option, type Target } from "../router/router.ts";
 import { FrameMessage } from "../router/frame-message.ts";
 import type { Origin } from "../sources.ts";
@@ -74,17 +73,23 @@ interface Held {
   readonly packetId: number;
 }
 
+/** What an acknowledgement waits for: a lane, or the journal's steps. */
+interface Progress {
+  /** Everything below is durable. */
+  readonly durable: number;
+}
+
 /** Acknowledgements in arrival order: a ring that grows with the client's window. */
 class AckRing {
   /** Packet ids, or whatever else the protocol knows its messages by. */
   #ids = new Float64Array(16);
   #offsets = new Float64Array(16);
-  #lanes: (Lane | null)[] = Array.from({ length: 16 }, () => null);
+  #lanes: (Progress | null)[] = Array.from({ length: 16 }, () => null);
   #head = 0;
   count = 0;
 
   /** `lane` `null`: may be acknowledged as soon as those before it are. */
-  push(packetId: number, lane: Lane | null, offset: number): void {
+  push(packetId: number, lane: Progress | null, offset: number): void {
     if (this.count === this.#ids.length) this.#grow();
     const i = (this.#head + this.count++) & (this.#ids.length - 1);
     this.#ids[i] = packetId;
@@ -97,7 +102,7 @@ class AckRing {
     const at = (i: number): number => (this.#head + i) & (n - 1);
     const ids = new Float64Array(2 * n);
     const offsets = new Float64Array(2 * n);
-    const lanes: (Lane | null)[] = Array.from({ length: 2 * n }, () => null);
+    const lanes: (Progress | null)[] = Array.from({ length: 2 * n }, () => null);
     for (let i = 0; i < n; i++) {
       ids[i] = this.#ids[at(i)]!;
       offsets[i] = this.#offsets[at(i)]!;
@@ -223,7 +228,17 @@ export class Publisher {
     return true;
   }
 
-  #wait(packetId: number, lane: Lane | null, offset: number): void {
+  /**
+   * Acknowledges in its turn (J24) a packet that was no message, but a request of the hub. It waits for the
+   * steps taken so far if it has led to one of them (J1).
+   */
+  acknowledge(packetId: number, hasStepped: boolean): void {
+    const { journal } = this.#ingress;
+    if (hasStepped) this.#wait(packetId, journal.steps, journal.lastStep);
+    else this.#wait(packetId, null, 0);
+  }
+
+  #wait(packetId: number, lane: Progress | null, offset: number): void {
     if (lane === null && this.#acks.count === 0) {
       this.#socket.puback(packetId);
       this.#ingress.metrics.acknowledged++;

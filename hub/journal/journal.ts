@@ -107,6 +107,8 @@ export class Journal {
   #lastSeal = 0;
   #step = 1;
   #durableStep = 0;
+  /** Steps as a lane has entries: those below `durable` are. */
+  readonly steps = { durable: 1 };
   #waiters: { readonly step: number; readonly resolve: () => void }[] = [];
 
   /** Opens the View from what the store holds. @throws SP_STORE_CORRUPT */
@@ -204,6 +206,11 @@ export class Journal {
   step(): number {
     this.#linger.stepped(this.#options.clock.monotonic());
     return ++this.#step;
+  }
+
+  /** The step taken last. */
+  get lastStep(): number {
+    return this.#step;
   }
 
   /** Resolves when everything stepped so far is durable. */
@@ -370,6 +377,7 @@ export class Journal {
     }
     this.#complete(inFlight.lanes, inFlight.group.cursors);
     this.#durableStep = inFlight.step;
+    this.steps.durable = inFlight.step + 1;
     this.#options.onDurable();
     this.#resolveWaiters();
     this.kick();

@@ -15,6 +15,11 @@ export const TABLE = {
   KV: 7,
   /** Dead letters that were taken out of the middle of their log. */
   REMOVED: 8,
+  TWIN: 9,
+  /** Who must hear of changes of desired properties, however long it is away. */
+  FOLLOWER: 10,
+  /** Subscriptions of MQTT sessions that outlive their connections. */
+  SESSION: 11,
   DELIVERIES: 12,
 } as const;
 export type TableId = (typeof TABLE)[keyof typeof TABLE];

@@ -22,6 +22,7 @@ import {
   type Sections,
 } from "../../abi/index.ts";
 import { escapeStrictly } from "../identity/percent-encoding.ts";
+import { HUB_MODULE } from "../sources.ts";
 import { parseQuery } from "./query-string.ts";
 
 const OUTPUT_KEY = "$.on";
@@ -30,7 +31,7 @@ const SOURCE_MODULE_KEY = "$.cmid";
 const HUB_KEYS: ReadonlySet<string> = new Set([OUTPUT_KEY, SOURCE_DEVICE_KEY, SOURCE_MODULE_KEY]);
 
 const ID_BY_KEY: ReadonlyMap<string, number> = new Map(
-  SYSTEM_PROPERTIES.flatMap(({ bag }, id) => (id === 0 ? [] : [[bag, id] as const])),
+  SYSTEM_PROPERTIES.flatMap(({ bag }, id) => (bag === "" ? [] : [[bag, id] as const])),
 );
 
 /** A frame may hold more: `withArrival` adds up to two. */
@@ -93,13 +94,18 @@ export interface MessageSource {
   readonly output: string | null;
 }
 
-/** The bag of the frame at `at`. Never empty: it begins with the source. */
+/**
+ * The bag of the frame at `at`. Never empty: it begins with the source; of the hub's own notifications, that is
+ * whose twin has changed (contract §5.4).
+ */
 export function encodeBag(block: Block, at: number, source: MessageSource): string {
-  const pairs = [pair(SOURCE_DEVICE_KEY, source.deviceId)];
-  if (source.moduleId !== null) pairs.push(pair(SOURCE_MODULE_KEY, source.moduleId));
-  if (source.output !== null) pairs.push(pair(OUTPUT_KEY, source.output));
   const sys = sysStart(block, at);
-  for (const property of decodeProperties(block, sys, sys + sysLength(block, at))) {
+  const system = decodeProperties(block, sys, sys + sysLength(block, at));
+  const { deviceId, moduleId } = source.moduleId === HUB_MODULE ? (changedTwin(system) ?? source) : source;
+  const pairs = [pair(SOURCE_DEVICE_KEY, deviceId)];
+  if (moduleId !== null) pairs.push(pair(SOURCE_MODULE_KEY, moduleId));
+  if (source.output !== null) pairs.push(pair(OUTPUT_KEY, source.output));
+  for (const property of system) {
     const key = bagKey(property);
     if (key !== null) pairs.push(pair(key, property.value));
   }
@@ -111,9 +117,15 @@ export function encodeBag(block: Block, at: number, source: MessageSource): stri
   return pairs.join("&");
 }
 
+function changedTwin(system: readonly Property[]): Omit<MessageSource, "output"> | null {
+  const deviceId = system.find(({ id }) => id === PROPERTY_ID.CHANGED_DEVICE_ID)?.value;
+  const moduleId = system.find(({ id }) => id === PROPERTY_ID.CHANGED_MODULE_ID)?.value ?? null;
+  return deviceId === undefined || deviceId === null ? null : { deviceId, moduleId };
+}
+
 /** `null`: not to be sent. A module may write any name into a frame, also one that is not its to set. */
 function bagKey({ id, name }: Property): string | null {
-  if (id !== 0) return SYSTEM_PROPERTIES[id]?.bag ?? null;
+  if (id !== 0) return SYSTEM_PROPERTIES[id]?.bag || null;
   return name === "" || HUB_KEYS.has(name) ? null : name;
 }
 

@@ -17,11 +17,15 @@ export interface TelemetryTopic {
   readonly sections: Sections;
 }
 
-export type ClientTopic =
-  | TelemetryTopic
+/** `rid` as it is in the topic: it is echoed, never understood. */
+export type ClientRequest =
   | { readonly kind: "twin_get"; readonly rid: string }
   | { readonly kind: "twin_patch"; readonly rid: string }
-  | { readonly kind: "method_result"; readonly status: number; readonly rid: string }
+  | { readonly kind: "method_result"; readonly status: number; readonly rid: string };
+
+export type ClientTopic =
+  | TelemetryTopic
+  | ClientRequest
   /** Not ours to understand: the message is acknowledged, lost, and logged (contract §4.2). */
   | { readonly kind: "unknown" }
   /** Ours, and wrong: acknowledged and lost as well, except that `mustClose` ends the connection (§4.2). */
@@ -39,6 +43,8 @@ const TWIN_PREFIX = "$iothub/twin/";
 const TWIN_REQUEST = /^\$iothub\/twin\/(GET|PATCH\/properties\/reported)\/\?(.*)$/s;
 const METHOD_RESULT = /^\$iothub\/methods\/res\/([^/]*)\/\?(.*)$/s;
 const QUERY_PAIRS_MAX = 16;
+// oxlint-disable-next-line no-control-regex -- NUL is one of them
+const UNFIT_FOR_A_SEGMENT = /[/+#\u0000]/g;
 
 export function parseClientTopic(topic: string): ClientTopic {
   const telemetry = TELEMETRY.exec(topic);
@@ -72,8 +78,13 @@ function parseMethodResult(statusText: string, query: string): ClientTopic {
   return { kind: "method_result", status: Number(statusText), rid };
 }
 
-const requestId = (query: string): string | null =>
-  parseQuery(query, QUERY_PAIRS_MAX, "first")?.get("$rid") ?? null;
+const REQUEST_ID = /(?:^|&)(?:\$|%24)rid=([^&]+)/;
+
+/** `null` when there is none, or the query is not well-formed. */
+function requestId(query: string): string | null {
+  if (parseQuery(query, QUERY_PAIRS_MAX, "first") === undefined) return null;
+  return REQUEST_ID.exec(query)?.[1] ?? null;
+}
 
 /** Whether a topic with these ids belongs to the authenticated identity. */
 export const isOwnTopic = (
@@ -111,6 +122,17 @@ export function inputTopic(deviceId: string, moduleId: string, input: string, ba
 export function deviceboundTopic(deviceId: string, bag: string): Buffer | null {
   return toTopic(`devices/${deviceId}/messages/devicebound/${bag}`);
 }
+
+/** Topic of an answer to a twin request (contract §4.7). `null` when the request's id is too long to be echoed. */
+export const twinResultTopic = (status: number, rid: string, version: number | null): Buffer | null =>
+  toTopic(`$iothub/twin/res/${status}/?$rid=${rid}${version === null ? "" : `&$version=${version}`}`);
+
+export const desiredTopic = (version: number): Buffer =>
+  Buffer.from(`$iothub/twin/PATCH/properties/desired/?$version=${version}`);
+
+/** Topic of a call (contract §4.8). A name may hold what a topic must not [MQTT-3.3.2-2]. */
+export const methodTopic = (name: string, rid: string): Buffer =>
+  Buffer.from(`$iothub/methods/POST/${name.replace(UNFIT_FOR_A_SEGMENT, escapeStrictly)}/?$rid=${rid}`);
 
 function toTopic(text: string): Buffer | null {
   const bytes = Buffer.from(text);

@@ -10,6 +10,8 @@ export interface FakeHub extends Hub {
   /** `setRoutes`, `open thermo`, `ready thermo`, `close thermo drain`, `close thermo fault trap`, `forget thermo`. */
   readonly calls: string[];
   readonly tables: RouteTable[];
+  /** Desired properties by module, as set last. */
+  readonly moduleTwins: Record<string, unknown>;
   readonly opened: Map<string, { readonly spec: ModuleOpen; readonly port: MessagePort }>;
   /** Whether the next faults can be pinned to one record. */
   pins: boolean;
@@ -43,6 +45,7 @@ export function fakeHub(): FakeHub {
   const unused = () => Promise.reject(new Error("the fake hub does not do this"));
 
   const hub: FakeHub = {
+    moduleTwins: {},
     calls,
     tables,
     opened,
@@ -83,6 +86,13 @@ export function fakeHub(): FakeHub {
     addIdentity: unused,
     removeIdentity: unused,
     identities: unused,
+    clients: unused,
+    twin: unused,
+    changeTwin: unused,
+    async setModuleTwins(desired) {
+      Object.assign(hub.moduleTwins, structuredClone(desired));
+    },
+    invokeMethod: unused,
     readEvents: unused,
     queues: unused,
     deadLetters: unused,

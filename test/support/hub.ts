@@ -3,7 +3,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
-import { STORE_DEFAULTS, type Identity, type RouteSpec, type StoreConfig } from "../../hub/face.ts";
+import {
+  STORE_DEFAULTS,
+  type Identity,
+  type ListenerConfig,
+  type RouteSpec,
+  type StoreConfig,
+} from "../../hub/face.ts";
 import { LocalHub } from "../../hub/hub.ts";
 import { createSasToken } from "../../hub/identity/sas.ts";
 import { newKeys } from "../../hub/identity/keys.ts";
@@ -19,6 +25,8 @@ export interface TestHub extends AsyncDisposable {
   readonly port: number;
   /** Of the AMQP listener; 0 unless there is one. */
   readonly amqpPort: number;
+  /** Of the TLS listeners, when there are any. */
+  readonly tlsPorts: { readonly mqtt: number; readonly amqp: number };
   readonly dir: string;
   readonly failures: Error[];
   /** Registers an identity. */
@@ -30,7 +38,12 @@ export interface TestHub extends AsyncDisposable {
 }
 
 export async function startHub(
-  options: { dir?: string; store?: Partial<StoreConfig>; amqp?: true } = {},
+  options: {
+    dir?: string;
+    store?: Partial<StoreConfig>;
+    amqp?: true;
+    tls?: ListenerConfig["tls"];
+  } = {},
 ): Promise<TestHub> {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), "sandpiper-hub-"));
   const failures: Error[] = [];
@@ -38,13 +51,20 @@ export async function startHub(
   const started = await hub.start({
     gatewayId: GATEWAY,
     storeDir: dir,
+    hostNames: ["localhost"],
     listeners: [
       { protocol: "mqtt", host: "127.0.0.1", port: 0 },
       ...(options.amqp ? [{ protocol: "amqp", host: "127.0.0.1", port: 0 } as const] : []),
+      ...(options.tls ? (["mqtts", "amqps"] as const) : []).map((protocol) => {
+        return { protocol, host: "127.0.0.1", port: 0, tls: options.tls! };
+      }),
     ],
     store: { ...TEST_STORE, ...options.store },
   });
-  const [{ port } = { port: 0 }, { port: amqpPort } = { port: 0 }] = started.listeners;
+  const portOf = (wanted: string): number =>
+    started.listeners.find(({ protocol }) => protocol === wanted)?.port ?? 0;
+  const [port, amqpPort] = [portOf("mqtt"), portOf("amqp")];
+  const tlsPorts = { mqtt: portOf("mqtts"), amqp: portOf("amqps") };
   const clients: MqttClient[] = [];
   const stop = async (): Promise<void> => {
     for (const client of clients) await client.endAsync(true);
@@ -54,6 +74,7 @@ export async function startHub(
     hub,
     port,
     amqpPort,
+    tlsPorts,
     dir,
     failures,
     async identity(deviceId, moduleId) {
@@ -89,12 +110,12 @@ const resourceOf = ({ deviceId, moduleId }: Identity): string =>
 export const tokenOf = (identity: Identity, seconds = 3600): string =>
   createSasToken(`${GATEWAY}/${resourceOf(identity)}`, identity.primaryKey, Date.now() / 1000 + seconds);
 
-export function credentials(identity: Identity): IClientOptions {
+export function credentials(identity: Identity, tokenSeconds = TOKEN_SECS): IClientOptions {
   const name = nameOf(identity);
   return {
     clientId: name,
     username: `${GATEWAY}/${name}/?api-version=2021-04-12`,
-    password: tokenOf(identity, TOKEN_SECS),
+    password: tokenOf(identity, tokenSeconds),
     reconnectPeriod: 0,
     protocolVersion: 4,
   };

@@ -30,6 +30,7 @@ test("a deployment's routes are set, and its modules run with their configuratio
   );
   expect(status).toEqual({ version: 1, code: 200, description: "", warnings: [], rolledBackTo: null });
   expect(hub.tables).toEqual([{ routes: { up: { route: ROUTES.up } }, timeToLiveSecs: 7200 }]);
+  expect(hub.moduleTwins).toEqual({ thermo: { threshold: 40 } });
   expect(sandboxes.running("thermo")!.spec).toMatchObject({
     digest: digest.slice(7),
     grants: ["log"],
@@ -228,6 +229,18 @@ test("every module that cannot be made ready is named at once", async () => {
   expect(description).toMatch(/module "a": .*; module "b": /);
 });
 
+test("desired properties that no twin may hold are refused, with the place, before anything changes", async () => {
+  const { dir, build, start, deployment } = await openBench();
+  await build("thermo");
+  const { agent, hub } = start();
+  const configs = { thermo: { limits: { "a.b": 1 } } };
+  expect(await agent.apply(deployment({ thermo: {} }, { configs }), { baseDir: dir })).toMatchObject({
+    code: 400,
+    description: expect.stringContaining('"limits.a.b"') as string,
+  });
+  expect([hub.tables, hub.moduleTwins]).toEqual([[], {}]);
+});
+
 test("a hub that cannot take the routes leaves everything as it was", async () => {
   const { dir, build, start, deployment } = await openBench();
   await build("thermo");
@@ -258,6 +271,7 @@ test("a deployment that does not become healthy is rolled back: modules, routes 
     { baseDir: dir },
   );
   expect(status).toMatchObject({ version: 2, code: 500, rolledBackTo: 1 });
+  expect(hub.moduleTwins).toEqual({ thermo: { a: 1 } });
   expect(status.description).toMatch(
     /^rolled back to deployment 1: module "thermo" is backoff: waits 60 s before it starts again: init: no config$/,
   );

@@ -1,6 +1,6 @@
 /** A gateway small enough to see through: identities in a map, events in a list, logs in a string. */
 import { SandpiperError } from "../../../abi/index.ts";
-import type { EventRecord, Identity } from "../../../hub/index.ts";
+import type { EventRecord, Identity, TwinChange, TwinView } from "../../../hub/index.ts";
 import { DONE } from "../fake-parts.ts";
 import type { ManagementBackend } from "../../../host/management/backend.ts";
 
@@ -8,6 +8,8 @@ export interface FakeBackend extends ManagementBackend {
   readonly events: EventRecord[];
   readonly applied: { deployment: unknown; baseDir: string }[];
   readonly restarted: string[];
+  /** Of twins. */
+  readonly changes: { deviceId: string; moduleId: string | null; change: TwinChange }[];
   /** Log followers that were told to end. */
   readonly followersEnded: string[];
   readonly tapsClosed: number[];
@@ -19,12 +21,14 @@ export function createFakeBackend(): FakeBackend {
   const events: EventRecord[] = [];
   const applied: FakeBackend["applied"] = [];
   const restarted: string[] = [];
+  const changes: FakeBackend["changes"] = [];
   const followersEnded: string[] = [];
   const tapsClosed: number[] = [];
   const unused = () => Promise.reject(new Error("the fake backend does not do this"));
   return {
     events,
     tapsClosed,
+    changes,
     applied,
     followersEnded,
     restarted,
@@ -36,6 +40,17 @@ export function createFakeBackend(): FakeBackend {
         const name = key(identity.deviceId, identity.moduleId);
         if (identities.has(name)) throw new SandpiperError("SP_IDENTITY_EXISTS", `device "${name}": exists`);
         identities.set(name, identity);
+      },
+      twin: async (deviceId, moduleId) => twinOf(deviceId, moduleId),
+      changeTwin: async (deviceId, moduleId, change) => {
+        changes.push({ deviceId, moduleId, change });
+        return twinOf(deviceId, moduleId);
+      },
+      invokeMethod: async (deviceId, moduleId, request) => {
+        if (deviceId === "offline") {
+          throw new SandpiperError("SP_METHOD_OFFLINE", `method: "${deviceId}" is not connected`);
+        }
+        return { status: 200, payload: { deviceId, moduleId, request } };
       },
       removeIdentity: async (deviceId, moduleId) => {
         if (!identities.delete(key(deviceId, moduleId))) {
@@ -98,6 +113,15 @@ export function createFakeBackend(): FakeBackend {
     },
   };
 }
+
+const twinOf = (deviceId: string, moduleId: string | null): TwinView => ({
+  deviceId,
+  moduleId,
+  etag: "MQ==",
+  version: 1,
+  tags: { site: "north" },
+  properties: { desired: { period: 5, $version: 2 }, reported: { $version: 1 } },
+});
 
 export function textEvent(offset: number, body: string): EventRecord {
   return {

@@ -302,3 +302,22 @@ test("the client imports neither the server nor what the server is made of", asy
   await visit(new URL("../../../host/management/client.ts", import.meta.url));
   expect([...seen].filter((file) => file.endsWith("/server.ts"))).toEqual([]);
 });
+
+test("a change of a twin and a call of a method are decoded strictly", async () => {
+  const change = { section: "desired" as const, patch: { a: 1 } };
+  expect(await client.changeTwin({ deviceId: "d", moduleId: "m" }, change)).toMatchObject({ moduleId: "m" });
+  await expect(
+    client.changeTwin({ deviceId: "d" }, { ...change, section: "all" as never }),
+  ).rejects.toMatchObject({
+    code: "SP_REQUEST_INVALID",
+  });
+  await expect(
+    client.changeTwin({ deviceId: "d" }, { ...change, replace: true } as never),
+  ).rejects.toMatchObject({ message: expect.stringContaining('"replace" is not known') as string });
+  await expect(client.invokeMethod({ deviceId: "d" }, {} as never)).rejects.toMatchObject({
+    code: "SP_REQUEST_INVALID",
+  });
+  await expect(client.invokeMethod({ deviceId: "offline" }, { methodName: "x" })).rejects.toMatchObject({
+    code: "SP_METHOD_OFFLINE",
+  });
+});

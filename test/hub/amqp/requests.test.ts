@@ -38,10 +38,6 @@ class Services implements ClientServices {
     this.call = call;
     return () => void (this.call = null);
   }
-
-  deviceboundOf(): null {
-    return null;
-  }
 }
 
 let services: Services;

@@ -37,7 +37,7 @@ const device: MessageSource = { deviceId: "dev", moduleId: null, output: null };
 describe("a bag from a client", () => {
   it("has its system properties under every well-known key, escaped or not", () => {
     for (const [id, { name, bag }] of SYSTEM_PROPERTIES.entries()) {
-      if (id === 0) continue;
+      if (id === 0 || bag === "") continue;
       for (const key of [bag, encodeURIComponent(bag)]) {
         const { sections: s } = decoded(`${key}=a%20b`);
         expect(sys(s)).toEqual([[name, "a b"]]);

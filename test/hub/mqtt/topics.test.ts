@@ -60,7 +60,7 @@ describe("a telemetry topic", () => {
 
 it.each<[string, object]>([
   ["$iothub/twin/GET/?$rid=7", { kind: "twin_get", rid: "7" }],
-  ["$iothub/twin/GET/?%24rid=a%20b", { kind: "twin_get", rid: "a b" }],
+  ["$iothub/twin/GET/?%24rid=a%20b", { kind: "twin_get", rid: "a%20b" }],
   ["$iothub/twin/PATCH/properties/reported/?$rid=7&x", { kind: "twin_patch", rid: "7" }],
   ["$iothub/twin/GET/", { kind: "malformed", mustClose: true }],
   ["$iothub/twin/GET/?x=7", { kind: "malformed", mustClose: true }],

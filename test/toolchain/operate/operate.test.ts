@@ -301,3 +301,73 @@ test.for([
   expect(code).toBe(2);
   expect(err).toContain(`error: ${message}`);
 });
+
+test("twin get prints what people look for, and all of it as JSON", async () => {
+  const { code, out } = await run("twin", "get", "thermo1");
+  expect(code).toBe(0);
+  expect(JSON.parse(out)).toEqual({
+    etag: "MQ==",
+    tags: { site: "north" },
+    desired: { period: 5, $version: 2 },
+    reported: { $version: 1 },
+  });
+  backend.status = async () => status;
+  const whole = JSON.parse((await run("twin", "get", "--module", "m", "--json")).out) as object;
+  expect(whole).toMatchObject({ deviceId: "gw", moduleId: "m", version: 1 });
+});
+
+test("twin patch and replace take JSON or a file, for exactly one section", async () => {
+  const file = join(dir, "patch.json");
+  await writeFile(file, '{"mode":"eco"}');
+  expect(await run("twin", "patch", "d", "--desired", '{"period":5}', "--if-match", "MQ==")).toMatchObject({
+    code: 0,
+  });
+  expect(await run("twin", "replace", "d", "--module", "m", "--tags", file)).toMatchObject({ code: 0 });
+  expect(backend.changes).toEqual([
+    {
+      deviceId: "d",
+      moduleId: null,
+      change: { section: "desired", patch: { period: 5 }, replaces: false, ifMatch: "MQ==" },
+    },
+    { deviceId: "d", moduleId: "m", change: { section: "tags", patch: { mode: "eco" }, replaces: true } },
+  ]);
+});
+
+test.for([
+  ["no section", ["twin", "patch", "d"]],
+  ["two sections", ["twin", "patch", "d", "--desired", "{}", "--tags", "{}"]],
+  ["nobody", ["twin", "get"]],
+  ["an empty module", ["twin", "get", "--module", ""]],
+  ["no method", ["method", "invoke"]],
+  ["a method of nobody", ["method", "invoke", "reboot"]],
+  ["a time-out below 5 s", ["method", "invoke", "d", "reboot", "--timeout", "4"]],
+] as const)("a twin or method command with %s is a usage error", async ([, argv]) => {
+  expect(await run(...argv)).toMatchObject({ code: 2 });
+});
+
+test("JSON that is none has a place, and a file that is not there is named", async () => {
+  expect((await run("twin", "patch", "d", "--desired", "{a:1}")).err).toContain("--desired:1:2");
+  expect((await run("twin", "patch", "d", "--desired", "nowhere.json")).err).toContain('file "nowhere.json"');
+});
+
+test("method invoke prints the callee's status and answer, and fails when it is not there", async () => {
+  const asked = ["method", "invoke", "d", "--module", "m", "reboot", "--payload", "[1]", "--timeout", "7"];
+  const { code, out } = await run(...asked, "--wait", "3", "--json");
+  expect(code).toBe(0);
+  expect(JSON.parse(out)).toEqual({
+    status: 200,
+    payload: {
+      deviceId: "d",
+      moduleId: "m",
+      request: {
+        methodName: "reboot",
+        payload: [1],
+        responseTimeoutInSeconds: 7,
+        connectTimeoutInSeconds: 3,
+      },
+    },
+  });
+  backend.status = async () => status;
+  expect((await run("method", "invoke", "--module", "m", "ping")).out).toMatch(/^200 \{"deviceId":"gw"/);
+  expect(await run("method", "invoke", "offline", "ping")).toMatchObject({ code: 1 });
+});
