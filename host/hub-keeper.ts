@@ -227,6 +227,7 @@ function relay(hub: () => Hub): Hub {
     compact: async () => hub().compact(),
     keyValues: async (name) => hub().keyValues(name),
     status: async () => hub().status(),
+    setCertificates: async (certificates) => hub().setCertificates(certificates),
     close: async () => hub().close(),
   };
 }
