@@ -19,7 +19,7 @@ export interface GatewayView {
   agent: GatewayAgent | null;
   listeners: GatewayStatus["listeners"];
   /** Of the certificate that expires first; null without TLS listeners. */
-  certificateNotAfter: string | null;
+  readonly certificateNotAfter: string | null;
 }
 
 export function createBackend(view: GatewayView): ManagementBackend {

@@ -14,11 +14,11 @@ import { LOG_FILE_DEFAULTS, type LogFileSettings } from "./supervisor/log-file.t
 import { RESTART_DEFAULTS, type RestartSettings } from "./supervisor/restart-policy.ts";
 
 export interface ListenerSettings {
-  readonly protocol: "mqtt" | "mqtts" | "amqp" | "amqps";
+  readonly protocol: "mqtt" | "mqtts" | "amqp" | "amqps" | "http" | "https";
   readonly host: string;
   readonly port: number;
   readonly portsToTry: number;
-  /** For `mqtts` and `amqps`: PEM files, relative to the gateway folder. Absent = those that `init` made. */
+  /** For `mqtts`, `amqps` and `https`: PEM files, relative to the gateway folder. Absent = those that `init` made. */
   readonly tls?: { readonly key: string; readonly cert: string };
 }
 
@@ -44,11 +44,14 @@ export const LISTENER_DEFAULTS = {
   mqtts: { host: "0.0.0.0", port: 8883 },
   amqp: { host: "127.0.0.1", port: 5672 },
   amqps: { host: "0.0.0.0", port: 5671 },
+  http: { host: "127.0.0.1", port: 80 },
+  https: { host: "0.0.0.0", port: 443 },
 } as const;
 
+const SECURE: ReadonlySet<ListenerSettings["protocol"]> = new Set(["mqtts", "amqps", "https"]);
+
 /** The listener shows a certificate. */
-export const isSecure = (protocol: ListenerSettings["protocol"]): boolean =>
-  protocol === "mqtts" || protocol === "amqps";
+export const isSecure = (protocol: ListenerSettings["protocol"]): boolean => SECURE.has(protocol);
 
 const LISTENERS_MAX = 8;
 const CONFIG_FILE_BYTES_MAX = 64 * 1024;
@@ -89,7 +92,7 @@ export const GATEWAY_CONFIG_SCHEMA = {
         additionalProperties: false,
         required: ["protocol"],
         properties: {
-          protocol: { enum: ["mqtt", "mqtts", "amqp", "amqps"] },
+          protocol: { enum: ["mqtt", "mqtts", "amqp", "amqps", "http", "https"] },
           host: { type: "string", minLength: 1, maxLength: 253 },
           port: { type: "integer", minimum: 0, maximum: 65535 },
           portsToTry: { type: "integer", minimum: 0, maximum: 100, default: 0 },
@@ -190,7 +193,7 @@ export async function decodeGatewayConfig(text: string, file: string): Promise<G
   if (!validate(value)) throw describe(validate.errors![0]!, file);
   for (const [index, { protocol, tls }] of value.listeners.entries()) {
     if (!isSecure(protocol) && tls) {
-      throw invalid(file, `listeners[${index}].tls: only for protocols "mqtts" and "amqps"`);
+      throw invalid(file, `listeners[${index}].tls: only for protocols "mqtts", "amqps" and "https"`);
     }
   }
   return {

@@ -6,13 +6,14 @@
  * trouble can be asked about it.
  */
 import { toErrorRecord } from "../abi/index.ts";
-import type { Hub, HubConfig, HubStarted, HubThread, ListenerConfig, RouteTable } from "../hub/index.ts";
+import type { Hub, HubConfig, HubStarted, HubThread, RouteTable } from "../hub/index.ts";
 import type { Agent } from "./agent/index.ts";
 import { createBackend, type GatewayView } from "./gateway-backend.ts";
-import { isSecure, readGatewayConfig, type GatewayConfig } from "./gateway-config.ts";
+import { readGatewayConfig, type GatewayConfig } from "./gateway-config.ts";
 import { gatewayPaths, withStorage, type GatewayPaths } from "./gateway-folder.ts";
 import { HubKeeper } from "./hub-keeper.ts";
 import { IdentityBackup } from "./identity-backup.ts";
+import { ListenerCertificates } from "./listener-certificates.ts";
 import type { Log } from "./log.ts";
 import type { ManagementBackend } from "./management/backend.ts";
 import type { ManagementServer } from "./management/server.ts";
@@ -145,6 +146,7 @@ async function startGateway(
         log.error({ ...toErrorRecord(error) }, "modules cannot be joined to the new hub");
       }),
   });
+  const certificates = certificatesOf(paths, config, log);
   const view: GatewayView = {
     config,
     version,
@@ -154,13 +156,15 @@ async function startGateway(
     phase: "starting",
     agent: null,
     listeners: [],
-    certificateNotAfter: null,
+    get certificateNotAfter() {
+      return certificates.notAfter;
+    },
   };
   // At the same time: the hub opens its store in a thread of its own.
   const management = startManagement(paths, createBackend(view), config, log);
   const listening = management.catch(() => null);
   onStop("management", async () => (await listening)?.close());
-  const hubConfig = await prepareHub(paths, view, log);
+  const hubConfig = await prepareHub(paths, config, certificates);
   onStop("hub", () => keeper.close());
   onStop("copy of the identities", () => backup.close());
   const hub = keeper.start(hubConfig);
@@ -169,6 +173,8 @@ async function startGateway(
   await management;
   const { listeners, recoveryMs, recovered } = await hub;
   view.listeners = listeners;
+  certificates.watch((changed) => keeper.setCertificates(changed));
+  onStop("certificates", () => certificates.close());
   if (keepsData) backup.changed();
 
   const agent = await parts.createAgent({ paths, config, hub: keeper.hub, log });
@@ -217,35 +223,18 @@ async function startManagement(
   return startManagementServer(backend, { socket, bodyBytesMax, log });
 }
 
-/** Reads the keys that the listeners need, renewing our own certificate when it is time. */
-async function prepareHub(paths: GatewayPaths, view: GatewayView, log: Log): Promise<HubConfig> {
-  const { gatewayId, hostname, store } = view.config;
-  const listeners: ListenerConfig[] = [];
-  for (const { protocol, host, port, portsToTry, tls } of view.config.listeners) {
-    const listener = { protocol, host, port, portsToTry };
-    if (!isSecure(protocol)) {
-      listeners.push(listener);
-      continue;
-    }
-    if (!tls) await renew(paths.tls, hostname, log);
-    const { loadServerCertificate, EXPIRY_WARN_DAYS } = await import("./certificates/index.ts");
-    const { key, cert, notAfter, daysLeft } = await loadServerCertificate(paths.dir, tls, Date.now());
-    listeners.push({ ...listener, tls: { key, cert } });
-    view.certificateNotAfter = [view.certificateNotAfter ?? notAfter, notAfter].toSorted()[0]!;
-    if (daysLeft < EXPIRY_WARN_DAYS) {
-      log.warn({ port, notAfter, daysLeft }, "certificate of the TLS listener is about to expire");
-    }
-  }
-  return { gatewayId, hostNames: [hostname, "localhost"], storeDir: paths.store, listeners, store };
-}
+const certificatesOf = (
+  paths: GatewayPaths,
+  { hostname, listeners }: GatewayConfig,
+  log: Log,
+): ListenerCertificates =>
+  new ListenerCertificates({ paths, hostname, listeners, log, nowMs: () => Date.now() });
 
-/** A certificate that cannot be renewed is still shown: a gateway starts whatever the state of its papers. */
-async function renew(tlsDir: string, hostname: string, log: Log): Promise<void> {
-  const { renewServerCertificate } = await import("./certificates/index.ts");
-  try {
-    const reason = await renewServerCertificate(tlsDir, { hostname, nowMs: Date.now() });
-    if (reason) log.info({ reason }, "server certificate was renewed");
-  } catch (error) {
-    log.error({ ...toErrorRecord(error) }, "server certificate cannot be renewed");
-  }
+async function prepareHub(
+  paths: GatewayPaths,
+  { gatewayId, hostname, store }: GatewayConfig,
+  certificates: ListenerCertificates,
+): Promise<HubConfig> {
+  const listeners = await certificates.load();
+  return { gatewayId, hostNames: [hostname, "localhost"], storeDir: paths.store, listeners, store };
 }

@@ -4,7 +4,7 @@
  * fails too often is given up (J18): what the store or the disk does not let it do, trying for ever will not.
  * Before each opening the guard of the store is asked, if there is one: it may set a damaged store aside.
  */
-import type { Hub, HubConfig, HubRestore, HubStarted, HubThread } from "../hub/index.ts";
+import type { Hub, HubConfig, HubRestore, HubStarted, HubThread, ListenerCertificate } from "../hub/index.ts";
 import { toErrorRecord } from "../abi/index.ts";
 import { GatewayError } from "./errors.ts";
 import type { Log } from "./log.ts";
@@ -68,6 +68,13 @@ export class HubKeeper {
     const making = this.#make(config);
     this.#making = making;
     return making;
+  }
+
+  /** Of this hub, and of those that are made in its place. @throws SP_LISTEN_TLS */
+  async setCertificates(certificates: readonly ListenerCertificate[]): Promise<void> {
+    await this.#making.catch(() => {});
+    await this.#current?.setCertificates(certificates);
+    if (this.#config !== null) this.#config = withCertificates(this.#config, certificates);
   }
 
   status(): { readonly state: HubState; readonly restarts: number; readonly failure: string | null } {
@@ -169,6 +176,14 @@ function withPorts(config: HubConfig, started: HubStarted): HubConfig {
   return { ...config, listeners };
 }
 
+function withCertificates(config: HubConfig, certificates: readonly ListenerCertificate[]): HubConfig {
+  const listeners = config.listeners.map((listener, index) => {
+    const found = certificates.find((certificate) => certificate.listener === index);
+    return found === undefined ? listener : { ...listener, tls: { key: found.key, cert: found.cert } };
+  });
+  return { ...config, listeners };
+}
+
 function hubDown(state: HubState, failure: string | null): GatewayError {
   if (state === "failed") {
     return new GatewayError("SP_HUB_DOWN", `hub: given up after repeated failures, the last: ${failure}`, {
@@ -227,6 +242,7 @@ function relay(hub: () => Hub): Hub {
     compact: async () => hub().compact(),
     keyValues: async (name) => hub().keyValues(name),
     status: async () => hub().status(),
+    setCertificates: async (certificates) => hub().setCertificates(certificates),
     close: async () => hub().close(),
   };
 }

@@ -39,6 +39,7 @@ const METHODS = [
   "compact",
   "keyValues",
   "status",
+  "setCertificates",
 ] as const satisfies readonly (keyof Hub)[];
 
 export interface HubThread extends Hub {

@@ -31,14 +31,23 @@ export interface HubRestore {
 }
 
 export interface ListenerConfig {
-  readonly protocol: "mqtt" | "mqtts" | "amqp" | "amqps";
+  /** `http` and `https` carry MQTT and AMQP in WebSockets. */
+  readonly protocol: "mqtt" | "mqtts" | "amqp" | "amqps" | "http" | "https";
   readonly host: string;
   /** 0 = any free port; see `HubStarted.listeners`. */
   readonly port: number;
   /** Step to the next port, at most this many times, when the port is busy. */
   readonly portsToTry?: number;
-  /** PEM, for `mqtts` and `amqps`. */
+  /** PEM, for `mqtts`, `amqps` and `https`. */
   readonly tls?: { readonly key: string; readonly cert: string };
+}
+
+/** Of one listener. PEM. */
+export interface ListenerCertificate {
+  /** Its place in `HubConfig.listeners`. */
+  readonly listener: number;
+  readonly key: string;
+  readonly cert: string;
 }
 
 export interface StoreConfig {
@@ -374,6 +383,11 @@ export interface Hub {
   /** A module's key-value image as last committed. */
   keyValues(name: string): Promise<readonly (readonly [key: Uint8Array, value: Uint8Array])[]>;
   status(): Promise<HubStatus>;
+  /**
+   * New connections are shown these from now on; those that are there stay. @throws SP_LISTEN_TLS; the
+   * listeners before the offending one have theirs
+   */
+  setCertificates(certificates: readonly ListenerCertificate[]): Promise<void>;
 
   /** Stops listening, lets outstanding results come in, commits what was gathered, closes the store. */
   close(): Promise<void>;

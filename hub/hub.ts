@@ -21,6 +21,7 @@ import type {
   HubStatus,
   Identity,
   LetterPlace,
+  ListenerCertificate,
   ListenerConfig,
   MethodRequest,
   MethodResult,
@@ -40,7 +41,9 @@ import { systemClock } from "./journal/powered-clock.ts";
 import { Modules } from "./modules.ts";
 import { AmqpClients } from "./amqp-clients.ts";
 import { AmqpHead } from "./amqp/head.ts";
+import { MqttConnection } from "./mqtt/connection.ts";
 import { listen, type Listener } from "./mqtt/listener.ts";
+import { MQTT_LIMITS } from "./mqtt/limits.ts";
 import { openStore } from "./open-store.ts";
 import { findDeadLetter, listDeadLetters, openTap, purgeDeadLetters, replayDeadLetters } from "./operator.ts";
 import { restore } from "./restore.ts";
@@ -53,6 +56,7 @@ import { AGENT_MODULE, HUB_MODULE } from "./sources.ts";
 import { serviceView, type Twin } from "./twins/twin.ts";
 import { TwinChangeMessages } from "./twins/twin-changes.ts";
 import { keyOf, Twins, type TwinName } from "./twins/twins.ts";
+import { listenWeb } from "./websocket/listener.ts";
 
 /** Entries one page of a log may have. */
 const PAGE_ENTRIES_MAX = 1_000;
@@ -153,10 +157,17 @@ export class LocalHub implements Hub {
   }
 
   async #listen(listener: ListenerConfig, { sessions, amqpClients }: Running): Promise<Listener> {
-    const isMqtt = listener.protocol === "mqtt" || listener.protocol === "mqtts";
-    if (isMqtt) return listen({ ...listener, handler: sessions });
+    const { protocol } = listener;
+    if (protocol === "mqtt" || protocol === "mqtts") return listen({ ...listener, handler: sessions });
     const head = await AmqpHead.load(amqpClients);
-    return head.listen(listener);
+    if (protocol === "amqp" || protocol === "amqps") return head.listen(listener);
+    return listenWeb({
+      ...listener,
+      heads: {
+        mqtt: (stream, peer, sweep) => void new MqttConnection(stream, sessions, sweep, MQTT_LIMITS, peer),
+        amqp: (stream, peer, sweep) => void head.serve(stream, peer, sweep),
+      },
+    });
   }
 
   get #now(): Running {
@@ -343,6 +354,12 @@ export class LocalHub implements Hub {
       flash: gauges.flash(),
       troubles: sessions.troubles.list(),
     };
+  }
+
+  async setCertificates(certificates: readonly ListenerCertificate[]): Promise<void> {
+    for (const { listener, key, cert } of certificates) {
+      this.#now.listeners[listener]?.setCertificate({ key, cert });
+    }
   }
 
   async close(): Promise<void> {

@@ -10,7 +10,7 @@ import { provideReflectMetadata } from "./reflect-metadata.ts";
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Devices are given the authority once and by hand: it should outlive them. */
 const AUTHORITY_DAYS = 20 * 365;
-/** Nothing pins this one, and it is renewed whenever the gateway starts: see `SERVER_RENEW_DAYS`. */
+/** Nothing pins this one, and it is renewed in time: see `SERVER_RENEW_DAYS`. */
 const SERVER_DAYS = 2 * 365;
 /** A device whose clock lags behind should still connect. */
 const BACKDATED_DAYS = 1;

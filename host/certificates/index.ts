@@ -1,7 +1,6 @@
 /**
- * Certificates of the gateway's TLS listeners: made at `init` by an authority of its own, renewed at start
- * before they expire, loaded for the hub. Certificates that the operator brings are used as they are, and
- * never touched.
+ * Certificates of the gateway's TLS listeners: made at `init` by an authority of its own, renewed before they
+ * expire, loaded for the hub. Certificates that the operator brings are used as they are, and never touched.
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { chmod, readFile, rename, writeFile } from "node:fs/promises";
@@ -11,7 +10,7 @@ import { CertificateError } from "../errors.ts";
 import { createAuthority, issueServerCertificate, serverNames, type KeyPairPem } from "./authority.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-/** A server certificate of ours with fewer days left is renewed when the gateway starts. */
+/** A server certificate of ours with fewer days left is renewed. */
 export const SERVER_RENEW_DAYS = 180;
 /** With fewer days left, `status` and the log warn. */
 export const EXPIRY_WARN_DAYS = 30;

@@ -7,7 +7,8 @@
  *
  * Whatever a peer sends, the worst that happens is `closed` with one reason.
  */
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { MESSAGE_BYTES_MAX } from "../../abi/index.ts";
 import { closeReason, type CloseCode } from "./close-reason.ts";
@@ -31,6 +32,17 @@ const publishFlags = (dup: boolean, retain: boolean): PublishFlags => Object.fre
 const FLAGS = [publishFlags(false, false), publishFlags(false, true)] as const;
 const FLAGS_DUP = [publishFlags(true, false), publishFlags(true, true)] as const;
 
+/** Who is at the other end of the stream. */
+export interface MqttPeer {
+  readonly remoteAddress: string;
+  readonly isSecure: boolean;
+}
+
+const peerOf = (stream: Duplex): MqttPeer => ({
+  remoteAddress: (stream instanceof Socket ? stream.remoteAddress : undefined) ?? "",
+  isSecure: stream instanceof TLSSocket,
+});
+
 export class MqttConnection<Session, Plan> extends PacketFramer implements Swept {
   /** The handler's own; the connection never looks at it. */
   session: Session | null = null;
@@ -39,7 +51,7 @@ export class MqttConnection<Session, Plan> extends PacketFramer implements Swept
   readonly remoteAddress: string;
   readonly isSecure: boolean;
 
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #handler: MqttHandler<Session, Plan>;
   readonly #sweep: Sweep;
   readonly #limits: MqttLimits;
@@ -58,10 +70,11 @@ export class MqttConnection<Session, Plan> extends PacketFramer implements Swept
 
   /** `socket`: as accepted, see `readFrom`. Owned by the connection from here on. Begins to read at once. */
   constructor(
-    socket: Socket,
+    socket: Duplex,
     handler: MqttHandler<Session, Plan>,
     sweep: Sweep,
     limits: MqttLimits = MQTT_LIMITS,
+    { remoteAddress, isSecure }: MqttPeer = peerOf(socket),
   ) {
     super();
     this.#handler = handler;
@@ -69,9 +82,9 @@ export class MqttConnection<Session, Plan> extends PacketFramer implements Swept
     this.#limits = limits;
     this.#since = sweep.tick;
     this.#allowedTicks = sweep.ticks(limits.connectTimeoutMs);
-    this.isSecure = socket instanceof TLSSocket;
+    this.remoteAddress = remoteAddress;
+    this.isSecure = isSecure;
     this.#socket = readFrom(socket, (bytes, length) => this.#onRead(bytes, length));
-    this.remoteAddress = this.#socket.remoteAddress ?? "";
     this.#outbox = new Outbox(this.#socket, limits.backlogBytesMax, () => this.#drop("slow_reader"));
     this.#socket.on("error", () => this.#drop("socket_error"));
     this.#socket.on("end", () => this.#linger("connection_lost"));

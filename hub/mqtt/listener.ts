@@ -3,27 +3,27 @@
  * handshake, and no failing `accept`, ends the listener: such things are reported through `onError`.
  */
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
-import { createServer as createTlsServer } from "node:tls";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import { SandpiperError } from "../../abi/index.ts";
 import { MqttConnection } from "./connection.ts";
 import type { MqttHandler } from "./handler.ts";
 import { MQTT_LIMITS, type MqttLimits } from "./limits.ts";
 import { Sweep } from "./sweep.ts";
+import { boundHandshakes, TLS_SETTINGS, type TlsPair } from "./tls-server.ts";
 
 export const CONNECTIONS_MAX_DEFAULT = 16_384;
 /** Connections the kernel may hold for us while a whole site reconnects. */
 const ACCEPT_BACKLOG = 1_024;
-const TLS_HANDSHAKE_TIMEOUT_MS = 20_000;
 
 export interface ListenOptions<Session, Plan> {
-  readonly protocol: "mqtt" | "mqtts" | "amqp" | "amqps";
+  readonly protocol: "mqtt" | "mqtts" | "amqp" | "amqps" | "http" | "https";
   readonly host: string;
   /** 0 = any free port. */
   readonly port: number;
   /** When the port is busy, try this many of the following ones. */
   readonly portsToTry?: number;
-  /** PEM; required for `mqtts` and `amqps`. */
-  readonly tls?: { readonly key: string; readonly cert: string };
+  /** Required for `mqtts`, `amqps` and `https`. */
+  readonly tls?: TlsPair;
   /** Further connections are closed as they come. */
   readonly connectionsMax?: number;
   readonly handler: MqttHandler<Session, Plan>;
@@ -38,11 +38,16 @@ export interface Listener {
   readonly port: number;
   /** Live connections; a TLS handshake under way is not one yet. */
   readonly connections: number;
+  /**
+   * Shows another certificate from now on; connections that are there stay. Tickets of earlier sessions are no
+   * longer good, so each client sees it once. @throws {ListenError} SP_LISTEN_TLS; the old one stays
+   */
+  setCertificate(tls: TlsPair): void;
   /** Stops accepting, closes every connection (`shutdown`), resolves when all are gone. */
   close(): Promise<void>;
 }
 
-/** `code`: SP_LISTEN_PORT_BUSY, SP_LISTEN_ADDRESS, SP_LISTEN_TLS, and SP_LISTEN_CONNECTIONS to `onError`. */
+/** `code`: SP_LISTEN_PORT_BUSY, SP_LISTEN_ADDRESS, SP_LISTEN_TLS; SP_LISTEN_CONNECTIONS, SP_LISTEN_HANDSHAKES to `onError`. */
 export class ListenError extends SandpiperError {}
 
 /** @throws {ListenError} */
@@ -67,10 +72,12 @@ export async function listenFor(
     socket.destroy();
     if (!isClosing) report(overLimit(options, connectionsMax));
   };
-  const { server, rawSockets } =
+  const { server, rawSockets, setCertificate } =
     options.protocol === "mqtts" || options.protocol === "amqps"
-      ? makeTlsServer(options, connectionsMax, accept, report)
-      : { server: createServer({ pauseOnConnect: true, noDelay: true }, accept), rawSockets: [] };
+      ? makeTlsServer(options, connectionsMax, report, (tls) =>
+          createTlsServer({ ...tls, noDelay: true }, accept),
+        )
+      : makePlainServer(options, createServer({ pauseOnConnect: true, noDelay: true }, accept));
   const port = await bind(server, options);
   server.on("error", report);
   sweep.start();
@@ -79,6 +86,7 @@ export async function listenFor(
     get connections() {
       return sweep.size;
     },
+    setCertificate,
     async close() {
       isClosing = true;
       server.close();
@@ -90,37 +98,52 @@ export async function listenFor(
   };
 }
 
-type Endpoint = Pick<ListenOptions<never, never>, "protocol" | "host" | "port" | "portsToTry" | "tls">;
+export type Endpoint = Pick<ListenOptions<never, never>, "protocol" | "host" | "port" | "portsToTry" | "tls">;
 
-function makeTlsServer(
+export interface Made {
+  readonly server: Server;
+  /** Under every TLS connection, from before its handshake to its end. */
+  readonly rawSockets: Iterable<Socket>;
+  readonly setCertificate: (tls: TlsPair) => void;
+}
+
+export const makePlainServer = (options: Endpoint, server: Server): Made => ({
+  server,
+  rawSockets: [],
+  setCertificate() {
+    throw tlsFault(options, "shows no certificate");
+  },
+});
+
+/** @throws {ListenError} SP_LISTEN_TLS */
+export function makeTlsServer(
   options: Endpoint,
   connectionsMax: number,
-  accept: (socket: Socket) => void,
   report: (error: Error) => void,
-): { server: Server; rawSockets: Iterable<Socket> } {
-  if (options.tls === undefined) throw tlsFault(options, "no key and certificate");
-  // Under every TLS connection, from before its handshake to its end.
-  const rawSockets = new Set<Socket>();
-  let server;
-  try {
-    const { key, cert } = options.tls;
-    const handshake = { handshakeTimeout: TLS_HANDSHAKE_TIMEOUT_MS, minVersion: "TLSv1.2" } as const;
-    server = createTlsServer({ key, cert, noDelay: true, ...handshake }, accept);
-  } catch (error) {
-    throw tlsFault(options, "key and certificate cannot be used", error);
-  }
+  make: (settings: typeof TLS_SETTINGS & TlsPair) => TlsServer,
+): Made {
+  const { tls } = options;
+  if (tls === undefined) throw tlsFault(options, "no key and certificate");
+  const withPair = <T>(use: () => T): T => {
+    try {
+      return use();
+    } catch (error) {
+      throw tlsFault(options, "key and certificate cannot be used", error);
+    }
+  };
+  const server = withPair(() => make({ ...TLS_SETTINGS, key: tls.key, cert: tls.cert }));
   // Handshakes count as well: they cost more than connections do.
   server.maxConnections = connectionsMax;
   server.on("drop", () => report(overLimit(options, connectionsMax)));
   server.on("tlsClientError", report);
-  server.on("connection", (socket: Socket) => {
-    rawSockets.add(socket);
-    socket.once("close", () => rawSockets.delete(socket));
-  });
-  return { server, rawSockets };
+  const rawSockets = boundHandshakes(server, () => report(overHandshakes(options)));
+  const setCertificate = ({ key, cert }: TlsPair) =>
+    withPair(() => server.setSecureContext({ ...TLS_SETTINGS, key, cert }));
+  return { server, rawSockets, setCertificate };
 }
 
-async function bind(server: Server, options: Endpoint): Promise<number> {
+/** @throws {ListenError} */
+export async function bind(server: Server, options: Endpoint): Promise<number> {
   const { host, port, portsToTry = 0 } = options;
   for (let step = 0; ; step++) {
     const fault = await tryBind(server, host, port + step);
@@ -180,7 +203,12 @@ const tlsFault = ({ protocol, host, port }: Endpoint, why: string, cause?: unkno
     cause,
   });
 
-const overLimit = ({ protocol, host, port }: Endpoint, connectionsMax: number) =>
+export const overLimit = ({ protocol, host, port }: Endpoint, connectionsMax: number) =>
   new ListenError("SP_LISTEN_CONNECTIONS", `${protocol} listener: more than ${connectionsMax} connections`, {
     details: { protocol, host, port, connectionsMax },
+  });
+
+const overHandshakes = ({ protocol, host, port }: Endpoint) =>
+  new ListenError("SP_LISTEN_HANDSHAKES", `${protocol} listener: too many TLS handshakes at once`, {
+    details: { protocol, host, port },
   });

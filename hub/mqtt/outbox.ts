@@ -5,7 +5,7 @@
  *
  * While the peer does not read, output gathers in dense chunks up to a bound; passing it ends the connection.
  */
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { giveChunk, LARGE_CHUNK_BYTES, takeChunk } from "./chunk-pool.ts";
 import { PACKET, PUBLISH_BIT } from "./fixed-header.ts";
 
@@ -23,7 +23,7 @@ export function flushOutboxes(): void {
 }
 
 export class Outbox {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #backlogBytesMax: number;
   readonly #onOverflow: () => void;
   #chunk: Buffer | null = null;
@@ -34,7 +34,7 @@ export class Outbox {
   #isClosed = false;
 
   /** `onOverflow` is called in the middle of an append or flush; it must close this outbox. */
-  constructor(socket: Socket, backlogBytesMax: number, onOverflow: () => void) {
+  constructor(socket: Duplex, backlogBytesMax: number, onOverflow: () => void) {
     this.#socket = socket;
     this.#backlogBytesMax = backlogBytesMax;
     this.#onOverflow = onOverflow;

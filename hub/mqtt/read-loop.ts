@@ -6,6 +6,7 @@
  * events do the same, slower.
  */
 import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { READ_BYTES } from "./limits.ts";
 
@@ -21,11 +22,12 @@ interface Handle {
 /**
  * Makes `onRead` receive what an accepted socket reads; reading begins with `resume()`.
  *
- * The socket must have been accepted with `pauseOnConnect`. Use the returned one from here on: it owns the
- * connection, and the given one may have been left empty and destroyed.
+ * A socket must have been accepted with `pauseOnConnect`. Use the returned one from here on: it owns the
+ * connection, and the given one may have been left empty and destroyed. Other streams are read as they are.
  */
-export function readFrom(socket: Socket, onRead: OnRead): Socket {
-  const handle = socket instanceof TLSSocket ? null : detachHandle(socket);
+export function readFrom(socket: Duplex, onRead: OnRead): Duplex {
+  const isPlain = socket instanceof Socket && !(socket instanceof TLSSocket);
+  const handle = isPlain ? detachHandle(socket) : null;
   if (handle === null) {
     socket.on("data", (bytes: Buffer) => onRead(bytes, bytes.length));
     return socket.pause();

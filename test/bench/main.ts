@@ -23,12 +23,14 @@ import {
   type CommandLine,
 } from "./command-line.ts";
 import { buildDir } from "./compile.ts";
+import { CONNECTIONS_PLAN, connectionsReport, QUICK_CONNECTIONS } from "./connections.ts";
 import { isMemoryDisk } from "./disk.ts";
 import { DISTURBANCE_PLAN, disturbanceReport, QUICK_DISTURBANCE } from "./disturbance.ts";
 import { endToEndReport, SUBJECT } from "./end-to-end.ts";
 import { footprintReport } from "./footprint.ts";
 import {
   backlogTable,
+  connectionsTable,
   disturbanceTable,
   profileTable,
   rateTable,
@@ -115,6 +117,13 @@ const disturbance: Command = async ({ values }, folder) => {
   return { report, text, faults: report.faults };
 };
 
+const connections: Command = async ({ values }, folder) => {
+  const plan = values.quick ? QUICK_CONNECTIONS : CONNECTIONS_PLAN;
+  const report = await connectionsReport({ ...plan, folder }, progress);
+  const text = [connectionsTable(report), verdictLines(report.targets)].join("\n\n");
+  return { report, text, faults: report.faults };
+};
+
 const profile: Command = async ({ values, operands }, folder) => {
   const times = { secs: positive("secs", values.secs), warmup: positive("warmup", values.warmup) };
   const profileDir = values["cpu-prof"];
@@ -129,6 +138,7 @@ const COMMANDS = new Map<string, readonly [command: Command, operands: number]>(
   ["wear", [wear, 0]],
   ["backlog", [backlog, 0]],
   ["disturbance", [disturbance, 0]],
+  ["connections", [connections, 0]],
   ["profile", [profile, 1]],
 ]);
 

@@ -1,5 +1,6 @@
 /** The tables of docs/performance.md, as they are pasted there. Pure. */
 import type { BacklogReport } from "./backlog.ts";
+import type { ConnectionsReport } from "./connections.ts";
 import type { Disturbance, DisturbanceReport } from "./disturbance.ts";
 import type { EndToEndReport } from "./end-to-end.ts";
 import { CLOSED_LOADS, LOAD_NAMES } from "./loads.ts";
@@ -77,6 +78,24 @@ export function rateTable(report: EndToEndReport, peer: string): string {
     "Acknowledgement p50, p99",
     "Disk per message",
   ];
+  return markdown([headings, ...rows]);
+}
+
+export function connectionsTable({ connections, plain, tls }: ConnectionsReport): string {
+  const rows = (
+    [
+      ["plain", plain],
+      ["TLS", tls],
+    ] as const
+  ).map(([name, { before, memory, ...figures }]) => [
+    name,
+    megabytes(memory.rssBytes),
+    megabytes(memory.anonymousBytes),
+    bytes((memory.anonymousBytes - before.anonymousBytes) / connections),
+    figures.connectsPerSecond.toFixed(0),
+    `${figures.idlePercent.toFixed(1)} %`,
+  ]);
+  const headings = [`${connections} idle`, "RSS", "Anonymous", "Each", "Connects per second", "Processor"];
   return markdown([headings, ...rows]);
 }
 

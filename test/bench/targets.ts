@@ -8,7 +8,7 @@ export interface Target {
   /** Of the table of figures in docs/performance.md. */
   readonly row: number;
   readonly figure: string;
-  readonly unit: "x" | "µs" | "ms" | "MB" | "B";
+  readonly unit: "x" | "µs" | "ms" | "MB" | "B" | "/s";
   readonly direction: "at least" | "at most";
   readonly must: number;
   readonly stretch?: number;
@@ -94,6 +94,13 @@ export const FOOTPRINT_TARGETS = {
   firstMessageMs: { row: 12, figure: "start to first message", unit: "ms", direction: "at most", must: 1000 },
   poisonMs: { row: 12, figure: "pause after a poison record", unit: "ms", direction: "at most", must: 5 },
   restartMs: { row: 12, figure: "worker restarted", unit: "ms", direction: "at most", must: 50 },
+} as const satisfies Record<string, Target>;
+
+/** Of ten thousand connections. */
+export const CONNECTION_TARGETS = {
+  plainMegabytes: { row: 8, figure: "plain, RSS", unit: "MB", direction: "at most", must: 180, stretch: 150 },
+  tlsMegabytes: { row: 8, figure: "TLS, RSS", unit: "MB", direction: "at most", must: 450 },
+  tlsConnects: { row: 9, figure: "TLS connects", unit: "/s", direction: "at least", must: 1000 },
 } as const satisfies Record<string, Target>;
 
 /** At the block device, of a message of 300 B. */

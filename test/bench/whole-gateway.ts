@@ -35,6 +35,7 @@ export class WholeGateway implements AsyncDisposable {
   readonly #client: ManagementClient;
   #server: ServerProcess | null = null;
   #port = 0;
+  #tlsPort = 0;
   #device: DeviceCreated | null = null;
 
   private constructor(dir: string, artifact: string) {
@@ -68,12 +69,17 @@ export class WholeGateway implements AsyncDisposable {
     return this.#port;
   }
 
+  get tlsPort(): number {
+    return this.#tlsPort;
+  }
+
   /** Resolves when devices can connect. @throws {BenchError} SP_BENCH_SERVER */
   async start(): Promise<void> {
     const args = [CLI, "run", "--json", "--log-level", "error", "--dir", this.#dir];
     this.#server = await startServer(process.execPath, args);
     const { listeners } = (await nextJson(this.#server)) as GatewayStarted;
     this.#port = listeners[0]!.port;
+    this.#tlsPort = listeners[1]!.port;
   }
 
   async stop(): Promise<void> {

@@ -39,7 +39,7 @@ test.for([
   ['{"gatewayId":"gw","listeners":[{"protocol":"mqtt","port":"1883"}]}', 'listeners[0].port: "1883" must be'],
   [
     '{"gatewayId":"gw","listeners":[{"protocol":"mqtt","tls":{"key":"k","cert":"c"}}]}',
-    'listeners[0].tls: only for protocols "mqtts" and "amqps"',
+    'listeners[0].tls: only for protocols "mqtts", "amqps" and "https"',
   ],
 ] as const)("%s is refused: %s", async ([text, message]) => {
   await expect(decode(text)).rejects.toThrow(`gateway.json: ${message}`);

@@ -54,6 +54,26 @@ test("a hub made again listens on the port that its clients know", async () => {
   expect(hubs[1]!.configs[0]!.listeners[0]).toMatchObject({ port: 40_000, portsToTry: 0 });
 });
 
+test("a hub made again shows the certificates that were replaced meanwhile, also while there was none", async () => {
+  const tls = { key: "k0", cert: "c0" };
+  const secure = { protocol: "mqtts", host: "127.0.0.1", port: 0, tls } as const;
+  await keeper.start({ ...config, listeners: [...config.listeners, secure] });
+  const shown: unknown[] = [];
+  hubs[0]!.setCertificates = async (certificates) => void shown.push(certificates);
+  await keeper.setCertificates([{ listener: 1, key: "k1", cert: "c1" }]);
+  expect(shown).toEqual([[{ listener: 1, key: "k1", cert: "c1" }]]);
+  hubs[0]!.fail("gone");
+  await vi.advanceTimersByTimeAsync(100);
+  expect(hubs[1]!.configs[0]!.listeners[1]!.tls).toEqual({ key: "k1", cert: "c1" });
+  hubs[1]!.fail("gone");
+  await keeper.setCertificates([{ listener: 1, key: "k2", cert: "c2" }]);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(hubs[2]!.configs[0]!.listeners.map((listener) => listener.tls)).toEqual([
+    undefined,
+    { key: "k2", cert: "c2" },
+  ]);
+});
+
 test("the third failure within ten minutes is the last (J18)", async () => {
   await keeper.start(config);
   for (const hub of [0, 1, 2]) {

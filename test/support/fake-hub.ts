@@ -105,6 +105,7 @@ export function fakeHub(): FakeHub {
     compact: unused,
     keyValues: unused,
     status: unused,
+    setCertificates: unused,
     close: unused,
   };
   return hub;
