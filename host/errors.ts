@@ -12,3 +12,6 @@ export class GatewayError extends SandpiperError {}
 
 /** A certificate or key cannot be used. Code: SP_CERTIFICATE_INVALID. */
 export class CertificateError extends SandpiperError {}
+
+/** The file of the key that seals devices' keys cannot be used. Code: SP_VAULT_FILE. */
+export class VaultFileError extends SandpiperError {}

@@ -20,6 +20,11 @@ export interface ListenerSettings {
   readonly portsToTry: number;
   /** For `mqtts`, `amqps` and `https`: PEM files, relative to the gateway folder. Absent = those that `init` made. */
   readonly tls?: { readonly key: string; readonly cert: string };
+  /**
+   * For `mqtts`, `amqps` and `https`: PEM file, relative to the gateway folder, of who may sign certificates of devices.
+   * Absent = nobody.
+   */
+  readonly deviceAuthorities?: string;
 }
 
 export interface GatewayConfig {
@@ -102,6 +107,7 @@ export const GATEWAY_CONFIG_SCHEMA = {
             required: ["key", "cert"],
             properties: { key: path, cert: path },
           },
+          deviceAuthorities: path,
         },
       },
     },
@@ -191,9 +197,10 @@ export async function decodeGatewayConfig(text: string, file: string): Promise<G
     }
   >(GATEWAY_CONFIG_SCHEMA);
   if (!validate(value)) throw describe(validate.errors![0]!, file);
-  for (const [index, { protocol, tls }] of value.listeners.entries()) {
-    if (!isSecure(protocol) && tls) {
-      throw invalid(file, `listeners[${index}].tls: only for protocols "mqtts", "amqps" and "https"`);
+  for (const [index, { protocol, tls, deviceAuthorities }] of value.listeners.entries()) {
+    const key = tls ? "tls" : deviceAuthorities ? "deviceAuthorities" : null;
+    if (!isSecure(protocol) && key) {
+      throw invalid(file, `listeners[${index}].${key}: only for protocols "mqtts", "amqps" and "https"`);
     }
   }
   return {

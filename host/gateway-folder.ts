@@ -24,6 +24,8 @@ export interface GatewayPaths {
   readonly store: string;
   /** Copy of who may connect, and of the routes, for a store that is lost. */
   readonly identities: string;
+  /** Key under which devices' keys are encrypted, in the store and in the copy. */
+  readonly vaultKey: string;
   /** The management socket and the lock of the running gateway. */
   readonly run: string;
   readonly socket: string;
@@ -41,6 +43,7 @@ export function gatewayPaths(dir: string): GatewayPaths {
     logs: join(root, "logs"),
     store: join(root, "store"),
     identities: join(root, "identities.backup"),
+    vaultKey: join(root, "vault.key"),
     run: join(root, "run"),
     socket: join(root, "run", "management.sock"),
   };
@@ -116,13 +119,15 @@ export async function initGateway(dir: string, options: InitOptions = {}): Promi
 async function fill(paths: GatewayPaths, configText: string, hostname: string): Promise<void> {
   const folders = [paths.tls, paths.agent, paths.artifacts, paths.logs, paths.store, paths.run];
   try {
+    const { makeVaultKey } = await import("./vault-key.ts");
     const { createCertificates } = await import("./certificates/index.ts");
     for (const dir of folders) await mkdir(dir, { mode: 0o700 });
     await createCertificates(paths.tls, { hostname, nowMs: Date.now() });
+    await makeVaultKey(paths.vaultKey);
     await writeFile(paths.trust, EMPTY_TRUST, { mode: 0o600 });
     await writeFile(paths.config, configText, { mode: 0o600 });
   } catch (error) {
-    for (const path of [...folders, paths.trust, paths.config]) {
+    for (const path of [...folders, paths.vaultKey, paths.trust, paths.config]) {
       await rm(path, { recursive: true, force: true });
     }
     throw error;

@@ -12,13 +12,14 @@ import { createBackend, type GatewayView } from "./gateway-backend.ts";
 import { readGatewayConfig, type GatewayConfig } from "./gateway-config.ts";
 import { gatewayPaths, withStorage, type GatewayPaths } from "./gateway-folder.ts";
 import { HubKeeper } from "./hub-keeper.ts";
-import { IdentityBackup } from "./identity-backup.ts";
+import { IdentityBackup, sealedBackup } from "./identity-backup.ts";
 import { ListenerCertificates } from "./listener-certificates.ts";
 import type { Log } from "./log.ts";
 import type { ManagementBackend } from "./management/backend.ts";
 import type { ManagementServer } from "./management/server.ts";
 import { gatewayParts } from "./parts.ts";
 import { StoreGuard } from "./store-guard.ts";
+import { takeVaultKey } from "./vault-key.ts";
 
 export interface GatewayOptions {
   readonly dir: string;
@@ -129,8 +130,10 @@ async function startGateway(
   const storage = await takeStorageFolder(paths);
   onStop("storage lock", async () => storage?.release());
 
+  const vaultKey = await takeVaultKey(paths.vaultKey);
   const backup = new IdentityBackup({
     file: paths.identities,
+    codec: sealedBackup(vaultKey.key),
     hub: { identities: () => keeper.hub.identities() },
     log,
   });
@@ -164,14 +167,14 @@ async function startGateway(
   const management = startManagement(paths, createBackend(view), config, log);
   const listening = management.catch(() => null);
   onStop("management", async () => (await listening)?.close());
-  const hubConfig = await prepareHub(paths, config, certificates);
+  const hubConfig = { ...(await prepareHub(paths, config, certificates)), vaultKey: vaultKey.key };
   onStop("hub", () => keeper.close());
   onStop("copy of the identities", () => backup.close());
   const hub = keeper.start(hubConfig);
   // Who is awaited second may fail first.
   hub.catch(() => {});
   await management;
-  const { listeners, recoveryMs, recovered } = await hub;
+  const { listeners, recoveryMs, recovered } = await hub.catch((error: unknown) => vaultKey.explain(error));
   view.listeners = listeners;
   certificates.watch((changed) => keeper.setCertificates(changed));
   onStop("certificates", () => certificates.close());

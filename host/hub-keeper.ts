@@ -179,7 +179,8 @@ function withPorts(config: HubConfig, started: HubStarted): HubConfig {
 function withCertificates(config: HubConfig, certificates: readonly ListenerCertificate[]): HubConfig {
   const listeners = config.listeners.map((listener, index) => {
     const found = certificates.find((certificate) => certificate.listener === index);
-    return found === undefined ? listener : { ...listener, tls: { key: found.key, cert: found.cert } };
+    if (found === undefined) return listener;
+    return { ...listener, tls: { ...listener.tls, key: found.key, cert: found.cert } };
   });
   return { ...config, listeners };
 }
@@ -196,7 +197,12 @@ function hubDown(state: HubState, failure: string | null): GatewayError {
 }
 
 /** What has to be kept outside the store changes with these. */
-const CHANGING: ReadonlySet<keyof Hub> = new Set(["setRoutes", "addIdentity", "removeIdentity"]);
+const CHANGING: ReadonlySet<keyof Hub> = new Set([
+  "setRoutes",
+  "addIdentity",
+  "changeIdentity",
+  "removeIdentity",
+]);
 
 /** The same hub, saying which of its changes have succeeded. */
 function noting(hub: Hub, onChanged: (method: keyof Hub, args: readonly unknown[]) => void): Hub {
@@ -223,6 +229,7 @@ function relay(hub: () => Hub): Hub {
     settleRoutes: async () => hub().settleRoutes(),
     forgetModule: async (name) => hub().forgetModule(name),
     addIdentity: async (identity) => hub().addIdentity(identity),
+    changeIdentity: async (change) => hub().changeIdentity(change),
     removeIdentity: async (deviceId, moduleId) => hub().removeIdentity(deviceId, moduleId),
     identities: async () => hub().identities(),
     clients: async () => hub().clients(),

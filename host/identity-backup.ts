@@ -3,10 +3,10 @@
  * store that has to be set aside would otherwise lock every device out. Written whole or not at all, a moment
  * after a change; a removal at once, so that nobody comes back by it.
  */
-import { createHash } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { toErrorRecord } from "../abi/index.ts";
-import type { Hub, HubRestore, Identity, RouteTable } from "../hub/index.ts";
+import { Vault, type Hub, type HubRestore, type NewIdentity, type RouteTable } from "../hub/index.ts";
 import { writeDurable } from "./artifacts/durable-file.ts";
 import type { Log } from "./log.ts";
 
@@ -18,7 +18,7 @@ const SETTLE_MS = 1_000;
 /** After a copy that could not be made, ms. */
 const RETRY_MS = 30_000;
 
-/** How the copy lies on disk. Whoever encrypts keys at rest gives another one. */
+/** How the copy lies on disk; see `sealedBackup`. */
 export interface BackupCodec {
   seal(text: string): Uint8Array | string;
   /** @throws when it cannot be opened */
@@ -26,6 +26,34 @@ export interface BackupCodec {
 }
 
 const PLAIN: BackupCodec = { seal: (text) => text, unseal: (bytes) => bytes.toString("utf8") };
+
+/** Marks a copy that is sealed; what is in the clear begins with a brace. */
+const SEALED_MAGIC = Buffer.from("SPB1");
+const CONTEXT = "identities.backup";
+/** Tells a copy under another key from one that is damaged. */
+const KEY_ID_BYTES = 8;
+
+/** A copy under the gateway's key. Those that an older gateway left in the clear can still be read. */
+export function sealedBackup(key: Uint8Array): BackupCodec {
+  const vault = new Vault(key);
+  const keyId = createHmac("sha256", key).update(CONTEXT).digest().subarray(0, KEY_ID_BYTES);
+  const headerBytes = SEALED_MAGIC.length + KEY_ID_BYTES;
+  return {
+    seal: (text) => Buffer.concat([SEALED_MAGIC, keyId, vault.seal(Buffer.from(text), CONTEXT)]),
+    unseal(bytes) {
+      if (!bytes.subarray(0, SEALED_MAGIC.length).equals(SEALED_MAGIC)) return PLAIN.unseal(bytes);
+      const sealed = bytes.subarray(headerBytes);
+      if (!bytes.subarray(SEALED_MAGIC.length, headerBytes).equals(keyId)) return openedBy(vault, sealed);
+      try {
+        return openedBy(vault, sealed);
+      } catch {
+        throw new Error("it is damaged");
+      }
+    },
+  };
+}
+
+const openedBy = (vault: Vault, sealed: Buffer): string => vault.open(sealed, CONTEXT).toString("utf8");
 
 export interface IdentityBackupOptions {
   readonly file: string;
@@ -49,7 +77,10 @@ export class IdentityBackup {
     this.#codec = options.codec ?? PLAIN;
   }
 
-  /** What was kept, or null: there is none, or it is damaged, which is logged. */
+  /**
+   * What was kept, or null: there is none, or it is damaged, which is logged.
+   * @throws {SandpiperError} SP_VAULT_SEALED: it is sealed, and not by this gateway's key
+   */
   async read(): Promise<HubRestore | null> {
     const { file, log } = this.#options;
     try {
@@ -59,7 +90,9 @@ export class IdentityBackup {
       this.#routes = kept.routes;
       return kept;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "ENOENT") return null;
+      if (code === "SP_VAULT_SEALED") throw error; // under another key: a copy of now would overwrite it
       log.error({ file, reason: (error as Error).message }, "copy of the identities cannot be used");
       return null;
     }
@@ -124,7 +157,7 @@ export function decodeBackup(text: string): HubRestore {
   if (format !== FORMAT) throw new Error(`format ${JSON.stringify(format)}, not ${FORMAT}`);
   if (typeof content !== "string" || digest(content) !== sha256) throw new Error("its sum is wrong");
   const { identities, routes } = JSON.parse(content) as {
-    readonly identities: readonly Identity[];
+    readonly identities: readonly NewIdentity[];
     readonly routes: RouteTable | null;
   };
   return { identities, routes };

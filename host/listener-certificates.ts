@@ -4,7 +4,7 @@
  * cannot be renewed or read leaves the one that is shown in place: a gateway runs whatever the state of its papers.
  */
 import { toErrorRecord } from "../abi/index.ts";
-import type { ListenerCertificate, ListenerConfig } from "../hub/index.ts";
+import type { ListenerCertificate, ListenerConfig, ListenerTls } from "../hub/index.ts";
 import type { ServerCertificate } from "./certificates/index.ts";
 import { isSecure, type ListenerSettings } from "./gateway-config.ts";
 import type { GatewayPaths } from "./gateway-folder.ts";
@@ -48,7 +48,10 @@ export class ListenerCertificates {
       const listener = { protocol, host, port, portsToTry };
       const tls = isSecure(protocol) ? await this.#read(index) : null;
       if (tls !== null) this.#shown.set(index, tls);
-      loaded.push(tls === null ? listener : { ...listener, tls: { key: tls.key, cert: tls.cert } });
+      const authorities = await this.#authoritiesOf(index);
+      loaded.push(
+        tls === null ? listener : { ...listener, tls: { key: tls.key, cert: tls.cert, ...authorities } },
+      );
     }
     return loaded;
   }
@@ -112,6 +115,15 @@ export class ListenerCertificates {
       log.warn({ port, notAfter, daysLeft }, "certificate of the TLS listener is about to expire");
     }
     return loaded;
+  }
+
+  /** Who may sign certificates of devices: read at start alone. @throws {CertificateError} */
+  async #authoritiesOf(index: number): Promise<Pick<ListenerTls, "deviceAuthorities">> {
+    const { paths, listeners } = this.#options;
+    const { deviceAuthorities } = listeners[index]!;
+    if (deviceAuthorities === undefined) return {};
+    const { loadDeviceAuthorities } = await import("./certificates/index.ts");
+    return { deviceAuthorities: await loadDeviceAuthorities(paths.dir, deviceAuthorities) };
   }
 
   /** Our own, when a listener shows it. */

@@ -3,7 +3,7 @@
  * are what it wants. Several identities may share a connection; when one of them is taken over or removed its
  * links go, and the others stay (contract §5.1). What any protocol has in common is in `hub/clients/`.
  */
-import type { PeerCertificate } from "node:tls";
+import type { ShownCertificate } from "./identity/client-certificate.ts";
 import type { CloseCode, CloseReason } from "./amqp/close-reason.ts";
 import type { AmqpError } from "./amqp/codec.ts";
 import type { AmqpConnection } from "./amqp/connection.ts";
@@ -55,8 +55,6 @@ export interface AmqpClientsOptions {
   readonly engine: Engine;
   readonly clients: Clients;
   readonly troubles: ClientTroubles;
-  /** Whose certificate it is; absent = certificates prove nothing. */
-  readonly certificates?: (certificate: PeerCertificate) => AmqpIdentity | null;
   /** Where cloud-to-device messages of a device wait; absent = there are none on this gateway. */
   readonly deviceboundOf?: (identity: AmqpIdentity) => Endpoint | null;
 }
@@ -185,8 +183,8 @@ export class AmqpClients implements AmqpHandler {
     return { ok: true, identity: { deviceId, moduleId }, expiresMs: verdict.expiresMs + CLOCK_SKEW_MS };
   }
 
-  verifyCertificate(certificate: PeerCertificate): AmqpIdentity | null {
-    return this.#options.certificates?.(certificate) ?? null;
+  verifyCertificate(certificate: ShownCertificate): TokenVerdict {
+    return this.#options.clients.identify(certificate);
   }
 
   now(): number {
@@ -197,6 +195,8 @@ export class AmqpClients implements AmqpHandler {
 
   onLink(connection: AmqpConnection, { purpose, link }: LinkRequest): AmqpError | null {
     const { kind, identity } = purpose;
+    // It may have been disabled since it showed what it is.
+    if (this.#options.clients.find(identity)?.enabled !== true) return REFUSED.removed;
     const own = this.#claim(connection, identity);
     switch (kind) {
       case "events":

@@ -20,6 +20,7 @@ const METHODS = [
   "closeModule",
   "forgetModule",
   "addIdentity",
+  "changeIdentity",
   "removeIdentity",
   "identities",
   "clients",

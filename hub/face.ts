@@ -5,6 +5,7 @@
 import type { MessagePort } from "node:worker_threads";
 import type { Capability, Fault, Property } from "../abi/index.ts";
 import type { ConnectedClient, MethodRequest, MethodResult, TwinChange, TwinView } from "./face-clients.ts";
+import type { CertificateAuthentication } from "./identity/client-certificate.ts";
 
 export type * from "./face-clients.ts";
 import type { Compaction } from "./journal/store.ts";
@@ -22,11 +23,13 @@ export interface HubConfig {
   readonly store: StoreConfig;
   /** What an empty store is to begin with: it is there before the first device connects. */
   readonly restore?: HubRestore;
+  /** Key of `VAULT_KEY_BYTES`, under which identities lie in the store. Absent = in the clear. */
+  readonly vaultKey?: Uint8Array;
 }
 
 /** Kept outside the store, for when that is lost. */
 export interface HubRestore {
-  readonly identities: readonly Identity[];
+  readonly identities: readonly NewIdentity[];
   readonly routes: RouteTable | null;
 }
 
@@ -38,8 +41,16 @@ export interface ListenerConfig {
   readonly port: number;
   /** Step to the next port, at most this many times, when the port is busy. */
   readonly portsToTry?: number;
-  /** PEM, for `mqtts`, `amqps` and `https`. */
-  readonly tls?: { readonly key: string; readonly cert: string };
+  /** For `mqtts`, `amqps` and `https`. */
+  readonly tls?: ListenerTls;
+}
+
+export interface ListenerTls {
+  /** PEM */
+  readonly key: string;
+  readonly cert: string;
+  /** PEM: who may sign certificates of devices. Trusted for nothing else; absent = nobody. */
+  readonly deviceAuthorities?: string;
 }
 
 /** Of one listener. PEM. */
@@ -172,13 +183,47 @@ export interface ModuleOpened {
   readonly kv: readonly (readonly [key: Uint8Array, value: Uint8Array])[];
 }
 
-/** A device, or a module that connects over the network. Keys are base64, as IoT Hub has them. */
+/** How an identity proves itself (contract §6). */
+export type Authentication =
+  | {
+      readonly type: "sas";
+      /** base64, as IoT Hub has them; either may sign. */
+      readonly primaryKey: string;
+      readonly secondaryKey: string;
+    }
+  | CertificateAuthentication;
+
+/** A device, or a module that connects over the network. */
 export interface Identity {
   readonly deviceId: string;
   readonly moduleId?: string;
+  readonly authentication: Authentication;
+  readonly enabled: boolean;
+  /** Another one each time that an identity of this name is made. */
+  readonly generationId: string;
+  /** Device that it is a child of; the gateway may be one. */
+  readonly parent?: string;
+}
+
+/** One that authenticates by keys, in short; stores and copies of older gateways have it so. */
+export interface KeyedIdentity extends Omit<Identity, "authentication" | "generationId"> {
   readonly primaryKey: string;
   readonly secondaryKey: string;
-  readonly enabled: boolean;
+  readonly generationId?: string;
+}
+
+/** Without a generation it gets a new one. */
+export type NewIdentity =
+  KeyedIdentity | (Omit<Identity, "generationId"> & { readonly generationId?: string });
+
+/** What is left out stays. */
+export interface IdentityChange {
+  readonly deviceId: string;
+  readonly moduleId?: string | undefined;
+  readonly enabled?: boolean | undefined;
+  readonly authentication?: Authentication | undefined;
+  /** `null`: none from now on. */
+  readonly parent?: string | null | undefined;
 }
 
 export interface EventRecord {
@@ -322,9 +367,15 @@ export interface Hub {
   /** Forgets a module that left the deployment: its key-value image and timers. */
   forgetModule(name: string): Promise<void>;
 
-  /** @throws SP_IDENTITY_EXISTS */
-  addIdentity(identity: Identity): Promise<void>;
-  /** Its twin goes with it, and its live connection is closed. @throws SP_IDENTITY_UNKNOWN */
+  /** @throws SP_IDENTITY_EXISTS, SP_IDENTITY_NAME, SP_IDENTITY_CERTIFICATE, SP_IDENTITY_PARENT */
+  addIdentity(identity: NewIdentity): Promise<void>;
+  /**
+   * Durable when it resolves. Drops live connections at once when it is disabled, or has other credentials; of a
+   * device those of its modules as well.
+   * @throws SP_IDENTITY_UNKNOWN, SP_IDENTITY_CERTIFICATE, SP_IDENTITY_PARENT
+   */
+  changeIdentity(change: IdentityChange): Promise<Identity>;
+  /** With the modules of a device, and their twins; live connections are closed. @throws SP_IDENTITY_UNKNOWN */
   removeIdentity(deviceId: string, moduleId?: string): Promise<void>;
   identities(): Promise<readonly Identity[]>;
   clients(): Promise<readonly ConnectedClient[]>;

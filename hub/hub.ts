@@ -20,6 +20,7 @@ import type {
   HubStarted,
   HubStatus,
   Identity,
+  IdentityChange,
   LetterPlace,
   ListenerCertificate,
   ListenerConfig,
@@ -27,6 +28,7 @@ import type {
   MethodResult,
   ModuleOpen,
   ModuleOpened,
+  NewIdentity,
   QueueStatus,
   Replayed,
   RouteTable,
@@ -36,6 +38,7 @@ import type {
 } from "./face.ts";
 import { Gauges } from "./gauges.ts";
 import { Identities } from "./identity/identities.ts";
+import { Vault } from "./identity/vault.ts";
 import { Compactor } from "./journal/compactor.ts";
 import { systemClock } from "./journal/powered-clock.ts";
 import { Modules } from "./modules.ts";
@@ -107,7 +110,7 @@ export class LocalHub implements Hub {
     const recovered = [...engine.endpoints.all()].filter(isQueue).reduce((sum, e) => sum + e.length, 0);
     const routes = new Routes(engine);
     const modules = new Modules(engine, config.gatewayId);
-    const identities = new Identities(engine.journal);
+    const identities = await openIdentities(engine, config);
     const { gatewayId, hostNames = [] } = config;
     const twins = new Twins({
       journal: engine.journal,
@@ -208,20 +211,35 @@ export class LocalHub implements Hub {
     return modules.forget(name);
   }
 
-  addIdentity(identity: Identity): Promise<void> {
-    return this.#now.identities.add(identity);
+  async addIdentity(identity: NewIdentity): Promise<void> {
+    await this.#now.identities.add(identity);
   }
 
-  /** Its twin and its session go in the same step, and its connection at once. */
+  async changeIdentity(change: IdentityChange): Promise<Identity> {
+    const { identities } = this.#now;
+    const changed = await identities.change(change);
+    if (!changed.enabled)
+      this.#end(identities.goneWith(change.deviceId, change.moduleId ?? null), "identity_disabled");
+    else if (change.authentication !== undefined) this.#end([changed], "identity_removed");
+    return changed;
+  }
+
+  /** With the modules of a device. Twins and sessions go in the same step, and connections at once. */
   async removeIdentity(deviceId: string, moduleId: string | null = null): Promise<void> {
-    const { identities, twins, clients, engine } = this.#now;
-    const name = { deviceId, moduleId };
-    if (identities.find(deviceId, moduleId) !== undefined) {
+    const { identities, twins, engine } = this.#now;
+    const gone = identities.goneWith(deviceId, moduleId);
+    for (const identity of gone) {
+      const name = { deviceId, moduleId: identity.moduleId ?? null };
       twins.forget(name);
       new SessionRow(engine.journal, keyOf(name)).forget();
-      clients.end(name, "identity_removed");
     }
+    this.#end(gone, "identity_removed");
     await identities.remove(deviceId, moduleId);
+  }
+
+  #end(identities: readonly Identity[], why: "identity_removed" | "identity_disabled"): void {
+    for (const { deviceId, moduleId = null } of identities)
+      this.#now.clients.end({ deviceId, moduleId }, why);
   }
 
   async identities(): Promise<readonly Identity[]> {
@@ -397,3 +415,14 @@ const viewOf = ({ deviceId, moduleId }: TwinName, twin: Twin): TwinView => ({
 });
 
 const isQueue = (endpoint: Endpoint): boolean => !endpoint.isLog;
+
+/** A store that this gateway's key does not open is closed as it was. @throws SP_VAULT_SEALED, SP_VAULT_KEY, SP_VAULT_FILE */
+async function openIdentities(engine: Engine, { gatewayId, vaultKey }: HubConfig): Promise<Identities> {
+  try {
+    const vault = vaultKey === undefined ? null : new Vault(vaultKey);
+    return new Identities({ journal: engine.journal, gatewayId, vault });
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+}

@@ -5,8 +5,10 @@
 export * from "./face.ts";
 export { createHubThread, type HubThread } from "./client.ts";
 export { buildConnectionString } from "./identity/connection-string.ts";
+export { keysOf } from "./identity/identity.ts";
 export { newKeys } from "./identity/keys.ts";
 export { createSasToken } from "./identity/sas.ts";
+export { Vault, VAULT_KEY_BYTES } from "./identity/vault.ts";
 export { excerpt as routeExcerpt } from "./router/errors.ts";
 export { checkDesired } from "./twins/limits.ts";
 export { parseRoute } from "./router/parse.ts";

@@ -1,5 +1,5 @@
 /** Gives a store that was begun anew what was kept outside it. What the store has already is not overwritten. */
-import type { HubRestore } from "./face.ts";
+import type { HubRestore, NewIdentity } from "./face.ts";
 import type { Identities } from "./identity/identities.ts";
 import type { Routes } from "./routes.ts";
 
@@ -7,7 +7,7 @@ import type { Routes } from "./routes.ts";
 export async function restore(
   kept: HubRestore,
   routes: Pick<Routes, "isSet" | "set">,
-  identities: Pick<Identities, "find" | "add">,
+  identities: Pick<Identities, "find"> & { add(identity: NewIdentity): Promise<unknown> },
 ): Promise<void> {
   if (kept.routes !== null && !routes.isSet) await routes.set(kept.routes);
   const missing = kept.identities.filter(

@@ -123,6 +123,21 @@ export async function loadServerCertificate(
   };
 }
 
+/**
+ * Who may sign certificates of devices: at least one certificate. `file` is relative to `dir`.
+ * @throws {CertificateError} SP_CERTIFICATE_INVALID
+ */
+export async function loadDeviceAuthorities(dir: string, file: string): Promise<string> {
+  const path = resolve(dir, file);
+  const pem = await read(path);
+  const blocks = pem.match(CERTIFICATE_BLOCK) ?? [];
+  if (blocks.length === 0) throw unusable(path, "holds no PEM certificate", undefined);
+  for (const block of blocks) parseCertificate(block, path);
+  return pem;
+}
+
+const CERTIFICATE_BLOCK = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+
 /** Whole days until `notAfter`; negative when it is past. */
 export const daysLeft = (notAfter: string, nowMs: number): number =>
   Math.floor((Date.parse(notAfter) - nowMs) / DAY_MS);
@@ -145,7 +160,7 @@ async function read(file: string): Promise<string> {
 
 const unusable = (file: string, what: string, cause: unknown): CertificateError =>
   new CertificateError("SP_CERTIFICATE_INVALID", `"${file}" ${what}`, {
-    hint: "listeners[].tls in gateway.json names the PEM files; without it those in tls/ are used",
+    hint: "listeners[].tls and listeners[].deviceAuthorities in gateway.json name PEM files; without tls those in tls/ are used",
     details: { file },
     cause,
   });

@@ -2,7 +2,7 @@
  * Who has shown a token, or a certificate, on one connection: several identities, each with a token of its own
  * (contract §5.1). A token is renewed by showing another.
  */
-import type { PeerCertificate } from "node:tls";
+import type { ShownCertificate } from "../identity/client-certificate.ts";
 import { identityName, type AmqpHandler, type AmqpIdentity } from "./handler.ts";
 import { IDENTITIES_MAX } from "./limits.ts";
 
@@ -36,9 +36,12 @@ export class Authority {
     return null;
   }
 
-  showCertificate(certificate: PeerCertificate): void {
-    const identity = this.#handler.verifyCertificate(certificate);
-    if (identity !== null) this.#remember(identity, Infinity);
+  /** Takes a certificate. `null` when it is a device's, else why it is not: then a token may follow. */
+  showCertificate(certificate: ShownCertificate): string | null {
+    const verdict = this.#handler.verifyCertificate(certificate);
+    if (!verdict.ok) return verdict.text;
+    this.#remember(verdict.identity, verdict.expiresMs);
+    return null;
   }
 
   #remember(identity: AmqpIdentity, expiresMs: number): void {

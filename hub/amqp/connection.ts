@@ -7,8 +7,8 @@
  *
  * Whatever a peer sends, the worst that happens is `closed` with one reason.
  */
+import type { ShownCertificate } from "../identity/client-certificate.ts";
 import type { Duplex } from "node:stream";
-import type { PeerCertificate } from "node:tls";
 import type { Sweep, Swept } from "../mqtt/sweep.ts";
 import { Authority } from "./authority.ts";
 import { closeReason, type CloseCode } from "./close-reason.ts";
@@ -72,7 +72,7 @@ export interface AmqpPeer {
   readonly remoteAddress: string;
   readonly isSecure: boolean;
   /** What TLS has shown; not verified yet. */
-  readonly certificate: PeerCertificate | null;
+  readonly certificate: ShownCertificate | null;
 }
 
 export class AmqpConnection extends FrameReader implements Swept, OutboxOwner {
@@ -240,7 +240,8 @@ export class AmqpConnection extends FrameReader implements Swept, OutboxOwner {
     this.#heartbeatTicks = Math.floor(open.idleTimeoutMs / 2 / this.#sweep.tickMs);
     this.#allow(this.#sweep.ticks(this.#limits.idleTimeoutMs));
     this.#openedTick = this.#sweep.tick;
-    if (certificate !== null) this.authority.showCertificate(certificate);
+    const why = certificate === null ? null : this.authority.showCertificate(certificate);
+    if (why !== null) this.#handler.onTrouble(this, `certificate refused: ${why}`);
   }
 
   #onBegin(channel: number, bytes: Buffer): void {

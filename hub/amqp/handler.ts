@@ -5,7 +5,7 @@
  * A handler is called on the hub's thread, synchronously, and never after `onClose`. It may close the connection
  * or detach links from within any call. It must not throw.
  */
-import type { PeerCertificate } from "node:tls";
+import type { ShownCertificate } from "../identity/client-certificate.ts";
 import type { LinkPurpose } from "./address.ts";
 import type { CloseReason } from "./close-reason.ts";
 import type { AmqpError } from "./codec.ts";
@@ -27,7 +27,7 @@ export type TokenVerdict =
       readonly ok: true;
       /** As it is registered: ids are compared in any case. */
       readonly identity: AmqpIdentity;
-      /** Wall clock, ms, skew included. */
+      /** Wall clock, ms; of a token with skew. */
       readonly expiresMs: number;
     }
   | { readonly ok: false; readonly text: string };
@@ -40,8 +40,8 @@ export type LinkRequest =
 export interface AmqpHandler {
   /** Whether a token, from SASL PLAIN or CBS, is this identity's. */
   verifyToken(identity: AmqpIdentity, token: string): TokenVerdict;
-  /** Whose certificate this is; `null` = nobody's. Asked once, at OPEN, when the client showed one. */
-  verifyCertificate(certificate: PeerCertificate): AmqpIdentity | null;
+  /** Whose certificate this is. Asked once, at OPEN, when the client showed one. */
+  verifyCertificate(certificate: ShownCertificate): TokenVerdict;
   /** Wall clock, ms. */
   now(): number;
   /**

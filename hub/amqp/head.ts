@@ -4,7 +4,8 @@
  */
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { TLSSocket, type PeerCertificate } from "node:tls";
+import { TLSSocket } from "node:tls";
+import { shownCertificateOf } from "../identity/shown-certificate.ts";
 import { listenFor, type Listener, type ListenOptions } from "../mqtt/listener.ts";
 import { readFrom } from "../mqtt/read-loop.ts";
 import type { Sweep } from "../mqtt/sweep.ts";
@@ -39,7 +40,7 @@ export class AmqpHead {
     const peer = {
       remoteAddress: accepted.remoteAddress ?? "",
       isSecure: accepted instanceof TLSSocket,
-      certificate: certificateOf(accepted),
+      certificate: shownCertificateOf(accepted),
     };
     const socket = readFrom(accepted, (bytes, length) => connection.push(bytes, 0, length));
     const connection = new AmqpConnection(socket, peer, this.#handler, this.#codec, sweep, this.#limits);
@@ -52,10 +53,4 @@ export class AmqpHead {
     stream.on("data", (bytes: Buffer) => connection.push(bytes, 0, bytes.length));
     return connection;
   }
-}
-
-/** What a TLS client has shown; Node has no certificate to be an empty object. */
-function certificateOf(socket: Socket): PeerCertificate | null {
-  const shown = socket instanceof TLSSocket ? socket.getPeerCertificate() : null;
-  return shown === null || Object.keys(shown).length === 0 ? null : shown;
 }

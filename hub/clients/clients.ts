@@ -2,6 +2,9 @@
  * All clients that are connected, over all protocols: one per identity, and the newest wins (contract §0, 12).
  * Whoever is removed, disabled, or has a token that ends is ended here, whatever it is connected by.
  */
+import { identifyCertificate, type CertificateOwner } from "../identity/certificate-owner.ts";
+import type { ShownCertificate } from "../identity/client-certificate.ts";
+import { keysOf } from "../identity/identity.ts";
 import { CLOCK_SKEW_MS, verifySasToken, type SasVerdict } from "../identity/sas.ts";
 import { NO_SECTIONS, type Sections } from "../../abi/index.ts";
 import type { Plan } from "../endpoints/publisher.ts";
@@ -62,9 +65,19 @@ export class Clients implements ClientHost {
   }
 
   /** Whether the token is this identity's. `expiresMs` is as in the token; see `attach`. */
-  verify(token: string, { deviceId, moduleId, primaryKey, secondaryKey }: Identity): SasVerdict {
+  verify(token: string, identity: Identity): SasVerdict {
+    const { deviceId, moduleId } = identity;
     const audience = { hosts: this.#hosts, deviceId, moduleId: moduleId ?? null };
-    return verifySasToken(token, audience, [primaryKey, secondaryKey], this.#options.engine.clock.wall());
+    return verifySasToken(token, audience, keysOf(identity), this.#options.engine.clock.wall());
+  }
+
+  /** Whose certificate it is, where the client does not say so first. */
+  identify(certificate: ShownCertificate): CertificateOwner {
+    return identifyCertificate(certificate, this.#options.identities, this.now());
+  }
+
+  now(): number {
+    return this.#options.engine.clock.wall();
   }
 
   // ---- Who is one ----

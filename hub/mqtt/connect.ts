@@ -3,6 +3,7 @@
  * refusal says whether the client's SDK will try again: it gives up on 5 and retries on 3.
  */
 import type { Identity } from "../face.ts";
+import { verifyClientCertificate, type ShownCertificate } from "../identity/client-certificate.ts";
 import type { SasVerdict } from "../identity/sas.ts";
 import { CONNACK, type ConnectRequest } from "./handler.ts";
 import { parseQuery } from "./query-string.ts";
@@ -41,11 +42,25 @@ export const REFUSAL = {
   token_expired: row(CONNACK.NOT_AUTHORIZED, "token has expired; is the client's clock right?"),
   token_audience: row(CONNACK.NOT_AUTHORIZED, "token is for another resource"),
   token_signature: row(CONNACK.NOT_AUTHORIZED, "token is signed with another key"),
+  certificate_unused: row(CONNACK.NOT_AUTHORIZED, "showed a certificate, and is registered with keys"),
+  certificate_dates: row(CONNACK.NOT_AUTHORIZED, "certificate has expired, or is not valid yet"),
+  certificate_thumbprint: row(
+    CONNACK.NOT_AUTHORIZED,
+    "certificate is another one than those that are pinned",
+  ),
+  certificate_common_name: row(CONNACK.NOT_AUTHORIZED, "certificate is for another device id"),
+  certificate_chain: row(CONNACK.NOT_AUTHORIZED, "certificate is of no authority in deviceAuthorities"),
 } as const;
 export type Refusal = keyof typeof REFUSAL;
 
 export type ConnectDecision =
-  | { readonly accepted: true; readonly claim: ConnectClaim; readonly tokenExpiresMs: number }
+  | {
+      readonly accepted: true;
+      readonly claim: ConnectClaim;
+      /** Of the token, or of the certificate that came in its place. */
+      readonly tokenExpiresMs: number;
+      readonly byCertificate: boolean;
+    }
   | { readonly accepted: false; readonly refusal: Refusal; readonly code: 3 | 5; readonly text: string };
 
 const refuse = (refusal: Refusal): ConnectDecision => ({ accepted: false, refusal, ...REFUSAL[refusal] });
@@ -55,6 +70,10 @@ export interface ConnectChecks {
   readonly identityOf: (deviceId: string, moduleId: string | null) => Identity | null | undefined;
   /** Verdict on the password as a token of this identity; see `verifySasToken`. */
   readonly verify: (token: string, identity: Identity) => SasVerdict;
+  /** What TLS has shown. Asked of who has no password. */
+  readonly certificate: () => ShownCertificate | null;
+  /** Wall clock, ms. */
+  readonly nowMs: number;
 }
 
 export function decideConnect(request: ConnectRequest, checks: ConnectChecks): ConnectDecision {
@@ -66,14 +85,30 @@ export function decideConnect(request: ConnectRequest, checks: ConnectChecks): C
   if (clientId !== (moduleId === null ? deviceId : `${deviceId}/${moduleId}`))
     return refuse("client_id_mismatch");
   if (claim.authChain !== null) return refuse("auth_chain_unsupported");
-  if (password === null || password.length === 0) return refuse("password_absent");
+  const token = password === null || password.length === 0 ? null : password.toString("latin1");
+  const certificate = token === null ? checks.certificate() : null;
+  if (token === null && certificate === null) return refuse("password_absent");
   const identity = checks.identityOf(deviceId, moduleId);
   if (identity === undefined) return refuse("identities_loading");
   if (identity === null) return refuse("identity_unknown");
   if (!identity.enabled) return refuse("identity_disabled");
-  const verdict = checks.verify(password.toString("latin1"), identity);
+  if (token === null) return decideCertificate(certificate!, claim, identity, checks.nowMs);
+  const verdict = checks.verify(token, identity);
   if (!verdict.ok) return refuse(`token_${verdict.reason}`);
-  return { accepted: true, claim, tokenExpiresMs: verdict.expiresMs };
+  return { accepted: true, claim, tokenExpiresMs: verdict.expiresMs, byCertificate: false };
+}
+
+/** Modules are registered with keys alone. */
+function decideCertificate(
+  certificate: ShownCertificate,
+  claim: ConnectClaim,
+  { deviceId, moduleId, authentication }: Identity,
+  nowMs: number,
+): ConnectDecision {
+  if (moduleId !== undefined || authentication.type === "sas") return refuse("certificate_unused");
+  const verdict = verifyClientCertificate(certificate, deviceId, authentication, nowMs);
+  if (!verdict.ok) return refuse(`certificate_${verdict.reason}`);
+  return { accepted: true, claim, tokenExpiresMs: verdict.expiresMs, byCertificate: true };
 }
 
 /**

@@ -13,6 +13,7 @@ import { TLSSocket } from "node:tls";
 import { MESSAGE_BYTES_MAX } from "../../abi/index.ts";
 import { closeReason, type CloseCode } from "./close-reason.ts";
 import { decodeConnect, decodeSubscribe, decodeUnsubscribe } from "./control-packet.ts";
+import { shownCertificateOf, type ShownCertificate } from "../identity/shown-certificate.ts";
 import { headerFault, PACKET, PUBLISH_BIT } from "./fixed-header.ts";
 import { PacketFramer } from "./framer.ts";
 import { CONNACK, type ConnackCode, type MqttHandler, type PublishFlags, type Will } from "./handler.ts";
@@ -36,11 +37,14 @@ const FLAGS_DUP = [publishFlags(true, false), publishFlags(true, true)] as const
 export interface MqttPeer {
   readonly remoteAddress: string;
   readonly isSecure: boolean;
+  /** What TLS has shown; not verified yet. */
+  readonly certificate: ShownCertificate | null;
 }
 
 const peerOf = (stream: Duplex): MqttPeer => ({
   remoteAddress: (stream instanceof Socket ? stream.remoteAddress : undefined) ?? "",
   isSecure: stream instanceof TLSSocket,
+  certificate: shownCertificateOf(stream),
 });
 
 export class MqttConnection<Session, Plan> extends PacketFramer implements Swept {
@@ -51,6 +55,7 @@ export class MqttConnection<Session, Plan> extends PacketFramer implements Swept
   readonly remoteAddress: string;
   readonly isSecure: boolean;
 
+  readonly #shown: ShownCertificate | null;
   readonly #socket: Duplex;
   readonly #handler: MqttHandler<Session, Plan>;
   readonly #sweep: Sweep;
@@ -74,7 +79,7 @@ export class MqttConnection<Session, Plan> extends PacketFramer implements Swept
     handler: MqttHandler<Session, Plan>,
     sweep: Sweep,
     limits: MqttLimits = MQTT_LIMITS,
-    { remoteAddress, isSecure }: MqttPeer = peerOf(socket),
+    { remoteAddress, isSecure, certificate }: MqttPeer = peerOf(socket),
   ) {
     super();
     this.#handler = handler;
@@ -84,6 +89,7 @@ export class MqttConnection<Session, Plan> extends PacketFramer implements Swept
     this.#allowedTicks = sweep.ticks(limits.connectTimeoutMs);
     this.remoteAddress = remoteAddress;
     this.isSecure = isSecure;
+    this.#shown = certificate;
     this.#socket = readFrom(socket, (bytes, length) => this.#onRead(bytes, length));
     this.#outbox = new Outbox(this.#socket, limits.backlogBytesMax, () => this.#drop("slow_reader"));
     this.#socket.on("error", () => this.#drop("socket_error"));
@@ -95,6 +101,11 @@ export class MqttConnection<Session, Plan> extends PacketFramer implements Swept
 
   get isOpen(): boolean {
     return this.#phase === "open";
+  }
+
+  /** What TLS has shown; not verified yet. */
+  shownCertificate(): ShownCertificate | null {
+    return this.#shown;
   }
 
   /** Bytes given to this connection that the peer's side of the network has not taken yet. */

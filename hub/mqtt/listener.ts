@@ -3,8 +3,10 @@
  * handshake, and no failing `accept`, ends the listener: such things are reported through `onError`.
  */
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
-import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import { createServer as createTlsServer, type Server as TlsServer, type TlsOptions } from "node:tls";
 import { SandpiperError } from "../../abi/index.ts";
+import type { ListenerTls } from "../face.ts";
+import { clientCertificates } from "../identity/shown-certificate.ts";
 import { MqttConnection } from "./connection.ts";
 import type { MqttHandler } from "./handler.ts";
 import { MQTT_LIMITS, type MqttLimits } from "./limits.ts";
@@ -23,7 +25,7 @@ export interface ListenOptions<Session, Plan> {
   /** When the port is busy, try this many of the following ones. */
   readonly portsToTry?: number;
   /** Required for `mqtts`, `amqps` and `https`. */
-  readonly tls?: TlsPair;
+  readonly tls?: ListenerTls;
   /** Further connections are closed as they come. */
   readonly connectionsMax?: number;
   readonly handler: MqttHandler<Session, Plan>;
@@ -120,7 +122,7 @@ export function makeTlsServer(
   options: Endpoint,
   connectionsMax: number,
   report: (error: Error) => void,
-  make: (settings: typeof TLS_SETTINGS & TlsPair) => TlsServer,
+  make: (settings: typeof TLS_SETTINGS & TlsOptions & TlsPair) => TlsServer,
 ): Made {
   const { tls } = options;
   if (tls === undefined) throw tlsFault(options, "no key and certificate");
@@ -131,14 +133,15 @@ export function makeTlsServer(
       throw tlsFault(options, "key and certificate cannot be used", error);
     }
   };
-  const server = withPair(() => make({ ...TLS_SETTINGS, key: tls.key, cert: tls.cert }));
+  const settings = { ...TLS_SETTINGS, ...clientCertificates(tls) };
+  const server = withPair(() => make({ ...settings, key: tls.key, cert: tls.cert }));
   // Handshakes count as well: they cost more than connections do.
   server.maxConnections = connectionsMax;
   server.on("drop", () => report(overLimit(options, connectionsMax)));
   server.on("tlsClientError", report);
   const rawSockets = boundHandshakes(server, () => report(overHandshakes(options)));
   const setCertificate = ({ key, cert }: TlsPair) =>
-    withPair(() => server.setSecureContext({ ...TLS_SETTINGS, key, cert }));
+    withPair(() => server.setSecureContext({ ...settings, key, cert }));
   return { server, rawSockets, setCertificate };
 }
 

@@ -2,6 +2,7 @@
  * MQTT as a way to be a client of the hub: connections become clients, their topics messages and requests,
  * their subscriptions interests (contract §4). What any protocol has in common is in `hub/clients/`.
  */
+import { CLOCK_SKEW_MS } from "../identity/sas.ts";
 import { MESSAGE_BYTES_MAX, NO_SECTIONS } from "../../abi/index.ts";
 import { ClientTroubles } from "../client-troubles.ts";
 import type { Client } from "../clients/client.ts";
@@ -63,6 +64,8 @@ export class Sessions implements MqttHandler<Session, TopicPlan> {
     const decision = decideConnect(request, {
       identityOf: (deviceId, moduleId) => this.#clients.find({ deviceId, moduleId }),
       verify: (token, identity) => this.#clients.verify(token, identity),
+      certificate: () => connection.shownCertificate(),
+      nowMs: this.#clients.now(),
     });
     if (!decision.accepted) {
       this.#engine.metrics.connections_refused++;
@@ -71,7 +74,9 @@ export class Sessions implements MqttHandler<Session, TopicPlan> {
     }
     const publisher = new Publisher(this.#engine, connection);
     const session = new Session(connection, publisher, !request.clean, this.#host);
-    session.client = this.#clients.attach(decision.claim, session, decision.tokenExpiresMs);
+    // A clock that is behind is a client's excuse for its token; the certificate is judged by ours alone.
+    const skewMs = decision.byCertificate ? CLOCK_SKEW_MS : 0;
+    session.client = this.#clients.attach(decision.claim, session, decision.tokenExpiresMs - skewMs);
     connection.session = session;
     void this.#resume(connection, session);
   }

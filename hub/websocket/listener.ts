@@ -7,7 +7,7 @@ import { createServer as createHttpServer, type IncomingMessage, type Server as 
 import { createServer as createHttpsServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { TLSSocket, type PeerCertificate } from "node:tls";
+import { TLSSocket } from "node:tls";
 import type { WebSocketServer } from "ws";
 import {
   bind,
@@ -32,6 +32,7 @@ import {
   type WebLimits,
 } from "./limits.ts";
 import { answering, type WebRoute } from "./router.ts";
+import { shownCertificateOf, type ShownCertificate } from "../identity/shown-certificate.ts";
 import { WebSocketStream } from "./stream.ts";
 import { decideUpgrade, type HeadName } from "./upgrade.ts";
 
@@ -39,7 +40,7 @@ export interface WebPeer {
   readonly remoteAddress: string;
   readonly isSecure: boolean;
   /** What TLS has shown; not verified yet. */
-  readonly certificate: PeerCertificate | null;
+  readonly certificate: ShownCertificate | null;
 }
 
 /** Makes a connection of a stream, and a member of the sweep, at once. */
@@ -135,11 +136,11 @@ async function loadHandshakes(): Promise<Readonly<Record<HeadName, WebSocketServ
 }
 
 function peerOf({ socket }: IncomingMessage): WebPeer {
-  const isSecure = socket instanceof TLSSocket;
-  const shown = isSecure ? socket.getPeerCertificate() : null;
-  // Node has no certificate to be an empty object.
-  const certificate = shown === null || Object.keys(shown).length === 0 ? null : shown;
-  return { remoteAddress: socket.remoteAddress ?? "", isSecure, certificate };
+  return {
+    remoteAddress: socket.remoteAddress ?? "",
+    isSecure: socket instanceof TLSSocket,
+    certificate: shownCertificateOf(socket),
+  };
 }
 
 const STATUS_TEXTS = { 400: "Bad Request", 404: "Not Found", 503: "Service Unavailable" } as const;

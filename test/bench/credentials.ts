@@ -4,13 +4,13 @@
  */
 import { createHmac, randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import type { Identity } from "../../hub/face.ts";
+import type { KeyedIdentity } from "../../hub/face.ts";
 
 const API_VERSION = "2021-04-12";
 const TOKEN_SECONDS = 3600;
 const KEY_BYTES = 32;
 
-export function createIdentity(deviceId: string, moduleId?: string): Identity {
+export function createIdentity(deviceId: string, moduleId?: string): KeyedIdentity {
   const key = () => randomBytes(KEY_BYTES).toString("base64");
   const identity = { deviceId, primaryKey: key(), secondaryKey: key(), enabled: true };
   return moduleId === undefined ? identity : { ...identity, moduleId };
@@ -32,7 +32,7 @@ export interface Login {
   readonly password: string;
 }
 
-export function loginOf(identity: Identity, host: string, nowMs: number): Login {
+export function loginOf(identity: KeyedIdentity, host: string, nowMs: number): Login {
   const { deviceId, moduleId } = identity;
   const clientId = moduleId === undefined ? deviceId : `${deviceId}/${moduleId}`;
   const path = moduleId === undefined ? deviceId : `${deviceId}/modules/${moduleId}`;

@@ -4,7 +4,7 @@
  * that it is ready. After that, one answer per request, in order. The process ends with its stdin or at SIGTERM.
  */
 import type { ErrorRecord } from "../../abi/index.ts";
-import type { Identity, RouteTable, StoreConfig } from "../../hub/face.ts";
+import type { KeyedIdentity, RouteTable, StoreConfig } from "../../hub/face.ts";
 
 export interface GatewayConfig {
   readonly gatewayId: string;
@@ -12,7 +12,7 @@ export interface GatewayConfig {
   /** The artifact of the counter module. */
   readonly wasmFile: string;
   readonly store: StoreConfig;
-  readonly identities: readonly Identity[];
+  readonly identities: readonly KeyedIdentity[];
   readonly routes: RouteTable;
   /** Instances of the counter module; routes name them. */
   readonly modules: readonly string[];

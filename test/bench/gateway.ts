@@ -5,7 +5,7 @@ import {
   STORE_DEFAULTS,
   type Compaction,
   type HubStatus,
-  type Identity,
+  type KeyedIdentity,
   type RouteTable,
   type StoreConfig,
 } from "../../hub/face.ts";
@@ -142,12 +142,12 @@ function answerOf<T>(answer: GatewayAnswer<T>): T {
   throw fromErrorRecord(answer.error);
 }
 
-const deviceClient = (identity: Identity): Client => ({
+const deviceClient = (identity: KeyedIdentity): Client => ({
   ...loginOf(identity, GATEWAY_ID, Date.now()),
   topic: `devices/${identity.deviceId}/messages/events/`,
 });
 
-const sinkClient = (identity: Identity): Client => ({
+const sinkClient = (identity: KeyedIdentity): Client => ({
   ...loginOf(identity, GATEWAY_ID, Date.now()),
   topic: `devices/${GATEWAY_ID}/modules/${SINK}/#`,
 });

@@ -18,7 +18,7 @@ import { createKeyPair, readPrivateKey, signArtifact } from "../../toolchain/ind
 import { BenchError } from "./bench-error.ts";
 import { projectDir } from "./compile.ts";
 import { buildCounter } from "./counter-module.ts";
-import type { Identity } from "../../hub/face.ts";
+import type { KeyedIdentity } from "../../hub/face.ts";
 import { loginOf, type Client } from "./credentials.ts";
 import { GATEWAY_ID, MODULE, PAYLOAD_BYTES_MIN } from "./gateway.ts";
 import { nextJson, startServer, type ServerProcess } from "./server-process.ts";
@@ -134,7 +134,7 @@ export class WholeGateway implements AsyncDisposable {
   }
 }
 
-const identityOf = (deviceId: string, { primaryKey, secondaryKey }: DeviceCreated): Identity => ({
+const identityOf = (deviceId: string, { primaryKey, secondaryKey }: DeviceCreated): KeyedIdentity => ({
   deviceId,
   primaryKey,
   secondaryKey,

@@ -16,11 +16,11 @@ import {
   writeStoreState,
   type StorePhase,
 } from "../../host/store-state.ts";
-import type { Identity, StoreVerdict } from "../../hub/index.ts";
+import type { KeyedIdentity, StoreVerdict } from "../../hub/index.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { quietLog } from "./fake-parts.ts";
 
-const device = (deviceId: string): Identity => ({
+const device = (deviceId: string): KeyedIdentity => ({
   deviceId,
   primaryKey: "cHJpbWFyeQ==",
   secondaryKey: "c2Vjb25kYXJ5",
@@ -89,7 +89,7 @@ test("stores set aside are kept whole with a note of why, the latest few of them
 
 function guardOver(root: string) {
   const storeDir = join(root, "store");
-  const hub = { identities: async (): Promise<readonly Identity[]> => [] };
+  const hub = { identities: async (): Promise<readonly KeyedIdentity[]> => [] };
   const backup = new IdentityBackup({ file: join(root, "identities.backup"), hub, log: quietLog });
   return { storeDir, backup, guard: new StoreGuard({ storeDir, backup, log: quietLog }) };
 }

@@ -84,6 +84,7 @@ export function fakeHub(): FakeHub {
     forgetModule: (name) => ask("forgetModule", `forget ${name}`),
     start: unused,
     addIdentity: unused,
+    changeIdentity: unused,
     removeIdentity: unused,
     identities: unused,
     clients: unused,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import {
   STORE_DEFAULTS,
-  type Identity,
+  type KeyedIdentity,
   type ListenerConfig,
   type RouteSpec,
   type StoreConfig,
@@ -30,8 +30,8 @@ export interface TestHub extends AsyncDisposable {
   readonly dir: string;
   readonly failures: Error[];
   /** Registers an identity. */
-  identity(deviceId: string, moduleId?: string): Promise<Identity>;
-  connect(identity: Identity, options?: IClientOptions): Promise<MqttClient>;
+  identity(deviceId: string, moduleId?: string): Promise<KeyedIdentity>;
+  connect(identity: KeyedIdentity, options?: IClientOptions): Promise<MqttClient>;
   routes(routes: Record<string, string | RouteSpec>, timeToLiveSecs?: number): Promise<void>;
   /** Closes the hub, keeps the store. */
   stop(): Promise<void>;
@@ -100,17 +100,17 @@ export async function startHub(
   };
 }
 
-const nameOf = ({ deviceId, moduleId }: Identity): string =>
+const nameOf = ({ deviceId, moduleId }: KeyedIdentity): string =>
   moduleId === undefined ? deviceId : `${deviceId}/${moduleId}`;
 
-const resourceOf = ({ deviceId, moduleId }: Identity): string =>
+const resourceOf = ({ deviceId, moduleId }: KeyedIdentity): string =>
   moduleId === undefined ? `devices/${deviceId}` : `devices/${deviceId}/modules/${moduleId}`;
 
 /** A token of an identity, good for `seconds`. */
-export const tokenOf = (identity: Identity, seconds = 3600): string =>
+export const tokenOf = (identity: KeyedIdentity, seconds = 3600): string =>
   createSasToken(`${GATEWAY}/${resourceOf(identity)}`, identity.primaryKey, Date.now() / 1000 + seconds);
 
-export function credentials(identity: Identity, tokenSeconds = TOKEN_SECS): IClientOptions {
+export function credentials(identity: KeyedIdentity, tokenSeconds = TOKEN_SECS): IClientOptions {
   const name = nameOf(identity);
   return {
     clientId: name,

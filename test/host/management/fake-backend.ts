@@ -16,7 +16,7 @@ export interface FakeBackend extends ManagementBackend {
 }
 
 export function createFakeBackend(): FakeBackend {
-  const identities = new Map<string, Identity>();
+  const identities = new Map<string, KeyedIdentity>();
   const key = (deviceId: string, moduleId?: string) => `${deviceId}/${moduleId ?? ""}`;
   const events: EventRecord[] = [];
   const applied: FakeBackend["applied"] = [];

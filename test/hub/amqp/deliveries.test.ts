@@ -1,7 +1,7 @@
 /** What waits for a module, delivered over AMQP to a client that is not ours: rhea. */
 import rhea from "rhea";
 import { afterEach, expect, test } from "vitest";
-import type { Identity } from "../../../hub/face.ts";
+import type { KeyedIdentity } from "../../../hub/face.ts";
 import { startHub, type TestHub } from "../../support/hub.ts";
 import { connectRaw, data, detached, eventsOf, plain, send, type RawClient } from "./raw-client.ts";
 
@@ -10,8 +10,8 @@ const ROUTES = {
 };
 
 let hub: TestHub;
-let device: Identity;
-let module: Identity;
+let device: KeyedIdentity;
+let module: KeyedIdentity;
 let producer: RawClient;
 
 async function start(dir?: string): Promise<void> {

@@ -6,7 +6,7 @@ import amqpTransport from "azure-iot-device-amqp";
 import device, { type Client, type Message as SdkMessage, type ModuleClient } from "azure-iot-device";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { createHubThread, type HubThread } from "../../../hub/client.ts";
-import { STORE_DEFAULTS, type Identity } from "../../../hub/face.ts";
+import { STORE_DEFAULTS, type KeyedIdentity } from "../../../hub/face.ts";
 import { buildConnectionString } from "../../../hub/identity/connection-string.ts";
 import { newKeys } from "../../../hub/identity/keys.ts";
 import { GATEWAY } from "../../support/hub.ts";
@@ -50,13 +50,13 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-async function identity(deviceId: string, moduleId?: string): Promise<Identity> {
+async function identity(deviceId: string, moduleId?: string): Promise<KeyedIdentity> {
   const one = { deviceId, ...(moduleId === undefined ? {} : { moduleId }), ...newKeys(), enabled: true };
   await hub.addIdentity(one);
   return one;
 }
 
-function connectionString({ deviceId, moduleId, primaryKey }: Identity): string {
+function connectionString({ deviceId, moduleId, primaryKey }: KeyedIdentity): string {
   const module = moduleId === undefined ? {} : { moduleId };
   const gatewayHostName = `localhost:${port}`;
   return buildConnectionString({
@@ -75,9 +75,9 @@ async function open<C extends Client | ModuleClient>(client: C): Promise<C> {
   return client;
 }
 
-const openDevice = (one: Identity): Promise<Client> =>
+const openDevice = (one: KeyedIdentity): Promise<Client> =>
   open(device.Client.fromConnectionString(connectionString(one), amqpTransport.Amqp));
-const openModule = (one: Identity): Promise<ModuleClient> =>
+const openModule = (one: KeyedIdentity): Promise<ModuleClient> =>
   open(device.ModuleClient.fromConnectionString(connectionString(one), amqpTransport.Amqp));
 
 const logged = async (from: string) => {

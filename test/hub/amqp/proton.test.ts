@@ -3,7 +3,7 @@ import { execFile, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, expect, test } from "vitest";
-import type { Identity } from "../../../hub/face.ts";
+import type { KeyedIdentity } from "../../../hub/face.ts";
 import { startHub, tokenOf, type TestHub } from "../../support/hub.ts";
 import { eventsOf, plain } from "./raw-client.ts";
 
@@ -21,7 +21,7 @@ afterEach(() => hub?.[Symbol.asyncDispose]());
 
 /** Lines that it printed. */
 async function proton(
-  identity: Identity,
+  identity: KeyedIdentity,
   token: string,
   what: "send" | "receive",
   count: number,

@@ -1,6 +1,6 @@
 /** rhea as a client of the hub: what a test says in a line, and what it wants to wait for. */
 import rhea, { type Connection, type Delivery, type Message, type Receiver, type Sender } from "rhea";
-import type { Identity } from "../../../hub/face.ts";
+import type { KeyedIdentity } from "../../../hub/face.ts";
 import { GATEWAY, tokenOf, type TestHub } from "../../support/hub.ts";
 
 const WAIT_MS = 10_000;
@@ -27,13 +27,13 @@ export interface RawReceiver {
   readonly waiting: readonly Received[];
 }
 
-export const eventsOf = ({ deviceId, moduleId }: Identity): string =>
+export const eventsOf = ({ deviceId, moduleId }: KeyedIdentity): string =>
   moduleId === undefined
     ? `/devices/${deviceId}/messages/events`
     : `/devices/${deviceId}/modules/${moduleId}/messages/events`;
 
 /** Credentials of SASL PLAIN. */
-export const plain = (identity: Identity, token = tokenOf(identity)): object => ({
+export const plain = (identity: KeyedIdentity, token = tokenOf(identity)): object => ({
   username: `${identity.deviceId}${identity.moduleId === undefined ? "" : `/modules/${identity.moduleId}`}@sas.${GATEWAY}`,
   password: token,
 });

@@ -51,7 +51,7 @@ beforeEach(async () => {
   const methods = new MethodLink(identity, services);
   const handler: AmqpHandler = {
     verifyToken: () => ({ ok: true, identity, expiresMs: Infinity }),
-    verifyCertificate: () => null,
+    verifyCertificate: () => ({ ok: false, text: "no device of this certificate" }),
     now: () => 0,
     onLink: (_connection, { purpose, link }) => {
       (purpose.kind === "twin" ? twin : methods).pair.attach(link);

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { Message, Sender } from "rhea";
 import { afterEach, expect, test } from "vitest";
-import type { Identity } from "../../../hub/face.ts";
+import type { KeyedIdentity } from "../../../hub/face.ts";
 import { startHub, tokenOf, type TestHub } from "../../support/hub.ts";
 import { connectRaw, data, eventsOf, send, type RawClient, type RawReceiver } from "./raw-client.ts";
 
@@ -35,7 +35,7 @@ class Cbs {
   }
 }
 
-const audience = ({ deviceId, moduleId }: Identity): string =>
+const audience = ({ deviceId, moduleId }: KeyedIdentity): string =>
   encodeURIComponent(`gw/devices/${deviceId}${moduleId === undefined ? "" : `/modules/${moduleId}`}`);
 
 test("a connection without SASL shows its tokens by CBS: several identities, each for its own links", async () => {

@@ -63,7 +63,7 @@ export class Wire {
         if (expiresMs === undefined || token !== "good") return { ok: false, text: "token is bad" };
         return { ok: true, identity, expiresMs };
       },
-      verifyCertificate: () => null,
+      verifyCertificate: () => ({ ok: false, text: "no device of this certificate" }),
       now: () => this.nowMs,
       onLink: (connection, request) => this.onLink(connection, request),
       onTrouble: (_connection, what) => void this.troubles.push(what),

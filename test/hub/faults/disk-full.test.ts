@@ -1,7 +1,7 @@
 /** A disk that runs full under the hub, and gets room again. */
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Identity, QueueStatus } from "../../../hub/face.ts";
+import type { KeyedIdentity, QueueStatus } from "../../../hub/face.ts";
 import { newKeys } from "../../../hub/identity/keys.ts";
 import { HubChild } from "../../support/faults/hub-child.ts";
 import { RawClient } from "../../support/faults/raw-client.ts";
@@ -12,9 +12,9 @@ const MB = 1024 * 1024;
 const missing = smallDiskMissing();
 if (missing !== null) console.warn(`skipped: ${missing}`);
 
-const device: Identity = { deviceId: "d", ...newKeys(), enabled: true };
-const other: Identity = { deviceId: "other", ...newKeys(), enabled: true };
-const sink: Identity = { deviceId: "gw", moduleId: "sink", ...newKeys(), enabled: true };
+const device: KeyedIdentity = { deviceId: "d", ...newKeys(), enabled: true };
+const other: KeyedIdentity = { deviceId: "other", ...newKeys(), enabled: true };
+const sink: KeyedIdentity = { deviceId: "gw", moduleId: "sink", ...newKeys(), enabled: true };
 const bodyOf = (sequence: number): string => `${sequence}:${"x".repeat(4000)}`;
 const sequenceOf = (body: string): number => Number(body.slice(0, body.indexOf(":")));
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);

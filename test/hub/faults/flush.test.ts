@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FaultyDisk, faultyDiskMissing, type Flush } from "../../support/faults/faulty-disk.ts";
 import { HubChild } from "../../support/faults/hub-child.ts";
 import { RawClient } from "../../support/faults/raw-client.ts";
-import type { Identity } from "../../../hub/face.ts";
+import type { KeyedIdentity } from "../../../hub/face.ts";
 import { GATHERED_BYTES_MAX } from "../../../hub/journal/journal.ts";
 import { newKeys } from "../../../hub/identity/keys.ts";
 
@@ -119,7 +119,7 @@ class Flood implements Disposable {
   sent = 0;
   acked = 0;
 
-  constructor(port: number, identity: Identity, body: Buffer) {
+  constructor(port: number, identity: KeyedIdentity, body: Buffer) {
     this.#client = new RawClient(port, identity, { onPuback: () => this.acked++ });
     this.#topic = `devices/${identity.deviceId}/messages/events/`;
     this.#body = body;

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Identity, StoreConfig } from "../../../hub/face.ts";
+import type { KeyedIdentity, StoreConfig } from "../../../hub/face.ts";
 import { newKeys } from "../../../hub/identity/keys.ts";
 import { FaultyDisk, faultyDiskMissing, type Flush } from "../../support/faults/faulty-disk.ts";
 import { HubChild } from "../../support/faults/hub-child.ts";
@@ -12,7 +12,7 @@ import { RawClient } from "../../support/faults/raw-client.ts";
 const missing = faultyDiskMissing();
 if (missing !== null) console.warn(`skipped: ${missing}`);
 
-const device: Identity = { deviceId: "d", ...newKeys(), enabled: true };
+const device: KeyedIdentity = { deviceId: "d", ...newKeys(), enabled: true };
 const TOPIC = "devices/d/messages/events/";
 
 async function bodies(child: HubChild): Promise<string[]> {

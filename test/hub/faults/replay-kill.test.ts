@@ -5,7 +5,7 @@ import { join } from "node:path";
 import mqtt from "mqtt";
 import { afterAll, expect, test } from "vitest";
 import { newKeys } from "../../../hub/identity/keys.ts";
-import type { DeadLetter, Hub, Identity, LetterPlace } from "../../../hub/face.ts";
+import type { DeadLetter, Hub, KeyedIdentity, LetterPlace } from "../../../hub/face.ts";
 import { HubChild } from "../../support/faults/hub-child.ts";
 import { until } from "../../support/faults/window.ts";
 import { credentials, GATEWAY } from "../../support/hub.ts";
@@ -21,7 +21,7 @@ const WINDOW = 4;
 /** A topic that a device may use, and that has no room for the name of an input in front of it. */
 const TOPIC = `devices/d/messages/events/a=${"x".repeat(65_500)}`;
 
-const connect = (child: HubChild, identity: Identity) =>
+const connect = (child: HubChild, identity: KeyedIdentity) =>
   mqtt.connectAsync(`mqtt://127.0.0.1:${child.port}`, credentials(identity));
 
 async function allLetters(hub: Hub): Promise<DeadLetter[]> {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Identity } from "../../../hub/face.ts";
 import { decideConnect, parseUsername, type ConnectChecks } from "../../../hub/mqtt/connect.ts";
+import type { ShownCertificate } from "../../../hub/identity/client-certificate.ts";
 import type { ConnectRequest } from "../../../hub/mqtt/handler.ts";
 
 const claim = (fields: object) => ({
@@ -67,9 +68,9 @@ describe("a user name", () => {
 
 const identity = (fields: Partial<Identity> = {}): Identity => ({
   deviceId: "dev",
-  primaryKey: "p",
-  secondaryKey: "s",
+  authentication: { type: "sas", primaryKey: "p", secondaryKey: "s" },
   enabled: true,
+  generationId: "g",
   ...fields,
 });
 
@@ -86,6 +87,8 @@ const request = (fields: Partial<ConnectRequest> = {}): ConnectRequest => ({
 const checks = (fields: Partial<ConnectChecks> = {}): ConnectChecks => ({
   identityOf: (deviceId, moduleId) => (deviceId === "dev" && moduleId === null ? identity() : null),
   verify: (token) => (token === "token" ? { ok: true, expiresMs: 5 } : { ok: false, reason: "signature" }),
+  certificate: () => null,
+  nowMs: 1_000,
   ...fields,
 });
 
@@ -93,11 +96,39 @@ const token = (reason: "malformed" | "expired" | "audience" | "signature") => ({
   verify: () => ({ ok: false, reason }) as const,
 });
 
+const shown = (fields: Partial<ShownCertificate> = {}) => ({
+  certificate: (): ShownCertificate => ({
+    commonName: "dev",
+    sha1: "AA".repeat(20),
+    sha256: "BB".repeat(32),
+    notBefore: 0,
+    notAfter: 2_000,
+    isChainTrusted: true,
+    ...fields,
+  }),
+});
+const byAuthority = () => identity({ authentication: { type: "certificateAuthority" } });
+const byThumbprint = (primaryThumbprint: string) => () =>
+  identity({ authentication: { type: "selfSigned", primaryThumbprint, secondaryThumbprint: "" } });
+
 describe("CONNECT", () => {
   it("with the identity's token is accepted", () => {
-    const accepted = { accepted: true, claim: claim({ deviceId: "dev" }), tokenExpiresMs: 5 };
+    const accepted = { accepted: true, claim: claim({ deviceId: "dev" }), tokenExpiresMs: 5, byCertificate: false };
     expect(decideConnect(request(), checks())).toEqual(accepted);
   });
+
+  it.each([byAuthority, byThumbprint("AA".repeat(20)), byThumbprint("BB".repeat(32))])(
+    "without a password is accepted by the certificate, until that ends",
+    (identityOf) => {
+      for (const password of [null, Buffer.alloc(0)]) {
+        expect(decideConnect(request({ password }), checks({ ...shown(), identityOf }))).toMatchObject({
+          accepted: true,
+          tokenExpiresMs: 2_000,
+          byCertificate: true,
+        });
+      }
+    },
+  );
 
   it.each<[string, 3 | 5, Partial<ConnectRequest>, Partial<ConnectChecks>]>([
     ["username_absent", 5, { username: null }, {}],
@@ -116,6 +147,17 @@ describe("CONNECT", () => {
     ["token_malformed", 5, {}, token("malformed")],
     ["token_expired", 5, {}, token("expired")],
     ["token_audience", 5, {}, token("audience")],
+    ["certificate_unused", 5, { password: null }, shown()],
+    [
+      "certificate_unused",
+      5,
+      { password: null, clientId: "dev/mod", username: "hub/dev/mod/?api-version=1" },
+      { ...shown(), identityOf: () => ({ ...byAuthority(), moduleId: "mod" }) },
+    ],
+    ["certificate_chain", 5, { password: null }, { ...shown({ isChainTrusted: false }), identityOf: byAuthority }],
+    ["certificate_dates", 5, { password: null }, { ...shown({ notAfter: 999 }), identityOf: byAuthority }],
+    ["certificate_common_name", 5, { password: null }, { ...shown({ commonName: "DEV" }), identityOf: byAuthority }],
+    ["certificate_thumbprint", 5, { password: null }, { ...shown(), identityOf: byThumbprint("CC".repeat(20)) }],
   ])("%s is answered with %i", (refusal, code, fields, otherChecks) => {
     const decision = decideConnect(request(fields), checks(otherChecks));
     expect(decision).toMatchObject({ accepted: false, refusal, code });

@@ -4,7 +4,7 @@
  */
 import { connect, type Socket } from "node:net";
 import { generate, parser, type IPublishPacket, type ISubscription, type Packet } from "mqtt-packet";
-import type { Identity } from "../../../hub/face.ts";
+import type { KeyedIdentity } from "../../../hub/face.ts";
 import { credentials } from "../hub.ts";
 
 export interface RawHandlers {
@@ -24,7 +24,12 @@ export class RawClient implements Disposable {
   #subscribed: (() => void)[] = [];
 
   /** @param first packets to send in one piece with CONNECT, before it is answered */
-  constructor(port: number, identity: Identity, handlers: RawHandlers = {}, first: readonly Packet[] = []) {
+  constructor(
+    port: number,
+    identity: KeyedIdentity,
+    handlers: RawHandlers = {},
+    first: readonly Packet[] = [],
+  ) {
     const socket = (this.#socket = connect({ port, host: "127.0.0.1", noDelay: true }));
     const packets = parser();
     socket.on("data", (bytes) => packets.parse(bytes));

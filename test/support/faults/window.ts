@@ -1,5 +1,5 @@
 /** A publisher that keeps a number of messages in flight, and judges the acknowledgements it gets. */
-import type { Identity } from "../../../hub/face.ts";
+import type { KeyedIdentity } from "../../../hub/face.ts";
 import { RawClient } from "./raw-client.ts";
 
 const PACKET_IDS = 65_535;
@@ -14,7 +14,7 @@ export interface InFlight {
  * again, first and in order, on the next.
  */
 export class WindowPublisher {
-  readonly identity: Identity;
+  readonly identity: KeyedIdentity;
   /** Messages in flight at most. */
   window: number;
   /** Between messages, ms; 0 = as soon as the window lets them. */
@@ -40,7 +40,7 @@ export class WindowPublisher {
   onAck: (sequence: number) => void = () => undefined;
 
   constructor(
-    identity: Identity,
+    identity: KeyedIdentity,
     window: number,
     bodyOf: (sequence: number) => string,
     topicOf: (sequence: number) => string = () => `devices/${identity.deviceId}/messages/events/`,
