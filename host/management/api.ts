@@ -71,6 +71,30 @@ export interface DeviceCreated extends DeviceView {
   readonly connectionString: string;
 }
 
+/** One that shows a certificate, so that there is no key to give out. */
+export interface DeviceRegistered extends DeviceView {
+  /** As the device SDKs take it; the certificate is set beside it. */
+  readonly connectionString: string;
+}
+
+/** How a new identity proves itself, and where it belongs. Without a certificate it gets keys. */
+export interface DeviceOptions {
+  readonly parent?: string | undefined;
+  readonly certificate?: "selfSigned" | "certificateAuthority" | undefined;
+  /** SHA-1 or SHA-256, hex; with `selfSigned`. */
+  readonly primaryThumbprint?: string | undefined;
+  readonly secondaryThumbprint?: string | undefined;
+}
+
+export interface DeviceDetail extends DeviceView {
+  readonly authentication: "sas" | "selfSigned" | "certificateAuthority";
+  readonly thumbprints: readonly string[];
+  readonly generationId: string;
+  readonly parent: string | null;
+  readonly children: readonly string[];
+  readonly modules: readonly string[];
+}
+
 /** What a plain MQTT client has to say to connect. */
 export interface MqttLogin {
   readonly clientId: string;

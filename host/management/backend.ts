@@ -10,6 +10,7 @@ export interface ManagementBackend {
     Hub,
     | "identities"
     | "addIdentity"
+    | "changeIdentity"
     | "removeIdentity"
     | "twin"
     | "changeTwin"

@@ -16,6 +16,9 @@ import {
   type DeadLetterView,
   type DeploymentStatus,
   type DeviceCreated,
+  type DeviceDetail,
+  type DeviceOptions,
+  type DeviceRegistered,
   type DeviceView,
   type EventPageView,
   type GatewayStatus,
@@ -51,7 +54,11 @@ export interface ManagementClient {
   deployment(): Promise<unknown>;
   restartModule(module: string): Promise<void>;
   devices(): Promise<readonly DeviceView[]>;
-  addDevice(name: DeviceName): Promise<DeviceCreated>;
+  device(deviceId: string): Promise<DeviceDetail>;
+  addDevice(name: DeviceName, options?: Pick<DeviceOptions, "parent">): Promise<DeviceCreated>;
+  addCertificateDevice(name: DeviceName, options: DeviceOptions): Promise<DeviceRegistered>;
+  /** Whoever is disabled is disconnected, and refused until it is enabled. */
+  setEnabled(enabled: boolean, deviceId: string, moduleId?: string): Promise<void>;
   /** What lets an MQTT client connect as this identity for the next `validSecs`. */
   login(name: DeviceName, validSecs: number): Promise<MqttLogin>;
   removeDevice(deviceId: string, moduleId?: string): Promise<void>;
@@ -106,12 +113,13 @@ export function createManagementClient(dir: string): ManagementClient {
     deployment: () => get("/deployment"),
     restartModule: (module) => call("POST", `/modules/${encodeURIComponent(module)}/restart`),
     devices: () => get("/devices"),
-    addDevice: (name) => call("POST", "/devices", name),
+    device: (deviceId) => get(devicePath(deviceId)),
+    addDevice: (name, options = {}) => call("POST", "/devices", { ...name, ...options }),
+    addCertificateDevice: (name, options) => call("POST", "/devices", { ...name, ...options }),
+    setEnabled: (enabled, deviceId, moduleId) =>
+      call("POST", `${devicePath(deviceId, moduleId)}/${enabled ? "enable" : "disable"}`),
     login: (name, validSecs) => call("POST", "/logins", { ...name, validSecs }),
-    removeDevice: (deviceId, moduleId) => {
-      const module = moduleId === undefined ? "" : `/modules/${encodeURIComponent(moduleId)}`;
-      return call("DELETE", `/devices/${encodeURIComponent(deviceId)}${module}`);
-    },
+    removeDevice: (deviceId, moduleId) => call("DELETE", devicePath(deviceId, moduleId)),
     twin: async (name) => get(await twinPath(name)),
     changeTwin: async (name, change) => call("POST", await twinPath(name), change),
     invokeMethod: async (name, request) => call("POST", `${await twinPath(name)}/methods`, request),
@@ -135,6 +143,11 @@ function encodeQuery(query: Query): string {
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${key}=${encodeURIComponent(String(value))}`);
   return parts.length === 0 ? "" : `?${parts.join("&")}`;
+}
+
+function devicePath(deviceId: string, moduleId?: string): string {
+  const module = moduleId === undefined ? "" : `/modules/${encodeURIComponent(moduleId)}`;
+  return `/devices/${encodeURIComponent(deviceId)}${module}`;
 }
 
 /** One letter, or all of an endpoint. */

@@ -7,7 +7,7 @@ import type { Identity, IdentityChange, NewIdentity } from "../face.ts";
 import type { Journal } from "../journal/journal.ts";
 import { TABLE } from "../journal/tables.ts";
 import { certificateFault, nameOf, refuseMalformed, thumbprintsOf, toIdentity } from "./identity.ts";
-import { decodeRow, encodeRow, isSealed } from "./sealed-row.ts";
+import { decodeRow, encodeRow } from "./sealed-row.ts";
 import type { Vault } from "./vault.ts";
 
 export interface IdentitiesOptions {
@@ -32,14 +32,14 @@ export class Identities {
   constructor(options: IdentitiesOptions) {
     this.#options = options;
     const { journal, vault } = options;
-    const plain: Identity[] = [];
+    const stale: Identity[] = [];
     for (const [key, row] of journal.tables.entries(TABLE.IDENTITY)) {
-      const identity = decodeRow(textOf(key), row, vault);
+      const { identity, isStale } = decodeRow(textOf(key), row, vault);
       this.#remember(identity);
-      if (!isSealed(row)) plain.push(identity);
+      if (isStale) stale.push(identity);
     }
-    if (vault === null || plain.length === 0) return;
-    for (const identity of plain) this.#write(identity);
+    if (stale.length === 0) return;
+    for (const identity of stale) this.#write(identity);
     journal.step();
   }
 

@@ -17,12 +17,16 @@ export function encodeRow(name: string, identity: Identity, vault: Vault | null)
   return vault === null ? text : vault.seal(text, contextOf(name));
 }
 
-export const isSealed = (row: Buffer): boolean => row[0] !== OPENING_BRACE;
+export interface DecodedRow {
+  readonly identity: Identity;
+  /** It would be written otherwise today: sealed, or with a generation. */
+  readonly isStale: boolean;
+}
 
 /** @throws {SandpiperError} SP_VAULT_SEALED: not by this key; SP_VAULT_FILE: sealed, and there is no key */
-export function decodeRow(name: string, row: Buffer, vault: Vault | null): Identity {
-  if (!isSealed(row)) return toIdentity(JSON.parse(row.toString()) as NewIdentity);
-  if (vault === null) {
+export function decodeRow(name: string, row: Buffer, vault: Vault | null): DecodedRow {
+  const isSealed = row[0] !== OPENING_BRACE;
+  if (isSealed && vault === null) {
     throw new SandpiperError(
       "SP_VAULT_FILE",
       "vault: identities are sealed, and there is no key to open them",
@@ -31,5 +35,10 @@ export function decodeRow(name: string, row: Buffer, vault: Vault | null): Ident
       },
     );
   }
-  return toIdentity(JSON.parse(vault.open(row, contextOf(name)).toString()) as NewIdentity);
+  const text = isSealed ? vault!.open(row, contextOf(name)) : row;
+  const kept = JSON.parse(text.toString()) as NewIdentity;
+  return {
+    identity: toIdentity(kept),
+    isStale: kept.generationId === undefined || isSealed !== (vault !== null),
+  };
 }

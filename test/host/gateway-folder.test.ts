@@ -19,8 +19,19 @@ test("init makes a private folder that a gateway can start from", async () => {
   const paths = await initGateway(dir, { hostname: "edge-7.site.example" });
   expect(await modeOf(dir)).toBe(0o700);
   expect(await modeOf(paths.config)).toBe(0o600);
+  expect(await modeOf(paths.vaultKey)).toBe(0o600);
   expect((await readdir(dir)).toSorted()).toEqual(
-    ["agent", "artifacts", "gateway.json", "logs", "run", "store", "tls", "trust.json"].toSorted(),
+    [
+      "agent",
+      "artifacts",
+      "gateway.json",
+      "logs",
+      "run",
+      "store",
+      "tls",
+      "trust.json",
+      "vault.key",
+    ].toSorted(),
   );
   const config = await readGatewayConfig(paths.config);
   expect(config).toMatchObject({ gatewayId: "edge-7", hostname: "edge-7.site.example" });

@@ -16,15 +16,15 @@ import {
   writeStoreState,
   type StorePhase,
 } from "../../host/store-state.ts";
-import type { KeyedIdentity, StoreVerdict } from "../../hub/index.ts";
+import type { Identity, StoreVerdict } from "../../hub/index.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { quietLog } from "./fake-parts.ts";
 
-const device = (deviceId: string): KeyedIdentity => ({
+const device = (deviceId: string): Identity => ({
   deviceId,
-  primaryKey: "cHJpbWFyeQ==",
-  secondaryKey: "c2Vjb25kYXJ5",
+  authentication: { type: "sas", primaryKey: "cHJpbWFyeQ==", secondaryKey: "c2Vjb25kYXJ5" },
   enabled: true,
+  generationId: "g1",
 });
 
 test.for<[string, StorePhase, string, number]>([
@@ -89,7 +89,7 @@ test("stores set aside are kept whole with a note of why, the latest few of them
 
 function guardOver(root: string) {
   const storeDir = join(root, "store");
-  const hub = { identities: async (): Promise<readonly KeyedIdentity[]> => [] };
+  const hub = { identities: async (): Promise<readonly Identity[]> => [] };
   const backup = new IdentityBackup({ file: join(root, "identities.backup"), hub, log: quietLog });
   return { storeDir, backup, guard: new StoreGuard({ storeDir, backup, log: quietLog }) };
 }
@@ -159,7 +159,7 @@ test("the copy is written once for many changes, at once for a removal, and for 
 test("a copy that would be too large leaves the last one that fitted", async () => {
   const root = await tempDir();
   const file = join(root, "identities.backup");
-  const hub = { identities: async () => [{ ...device("d1"), primaryKey: "k".repeat(BACKUP_BYTES_MAX) }] };
+  const hub = { identities: async () => [{ ...device("d1"), generationId: "g".repeat(BACKUP_BYTES_MAX) }] };
   const backup = new IdentityBackup({ file, hub, log: quietLog });
   backup.changed();
   await backup.close();

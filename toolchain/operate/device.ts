@@ -1,6 +1,6 @@
 /** `sandpiper device add|token|list|remove`: who may connect. */
 import { join } from "node:path";
-import type { DeviceView, GatewayStatus, MqttLogin } from "../../host/index.ts";
+import type { DeviceOptions, DeviceView, GatewayStatus, MqttLogin } from "../../host/index.ts";
 import { onlyPositional, stringOption } from "../develop/arguments.ts";
 import { noPositionals, wholeNumber } from "./arguments.ts";
 import type { Command, Context } from "../command.ts";
@@ -22,11 +22,20 @@ export const deviceAddCommand: Command = {
   name: "device add",
   group: "operate",
   summary: "add a device and print its connection string; the keys are shown this once",
-  usage: "sandpiper device add [<device>] [--module <name>] [--mqtt] [--hours <n>] [--dir <folder>] [--json]",
+  usage:
+    "sandpiper device add [<device>] [--module <name>] [--parent <device>] [--mqtt] [--hours <n>] " +
+    "[--x509-thumbprint <hex> [--secondary <hex>] | --x509-ca] [--dir <folder>] [--json]",
   example: "sandpiper device add thermo1 --mqtt",
   options: {
     ...DIR_OPTION,
     module: { type: "string", description: "a module of it; without a device, one of the gateway's own" },
+    parent: { type: "string", description: "device that it is a child of; the gateway may be one" },
+    "x509-thumbprint": {
+      type: "string",
+      description: "no keys: it shows the certificate of this SHA-1 or SHA-256",
+    },
+    secondary: { type: "string", description: "thumbprint of another certificate that it may show" },
+    "x509-ca": { type: "boolean", description: "no keys: it shows a certificate of a device authority" },
     mqtt: { type: "boolean", description: "print what a plain MQTT client needs, too" },
     ...HOURS_OPTION,
   },
@@ -36,7 +45,14 @@ export const deviceAddCommand: Command = {
     const { createManagementClient } = await import("../../host/index.ts");
     const dir = gatewayDir(values, env);
     const client = createManagementClient(dir);
-    const device = await client.addDevice(name);
+    const parent = stringOption(values, "parent");
+    const certificate = certificateOptions(values);
+    if (certificate !== null) {
+      const registered = await client.addCertificateDevice(name, { parent, ...certificate });
+      out(json ? JSON.stringify(registered) : registered.connectionString);
+      return 0;
+    }
+    const device = await client.addDevice(name, { parent });
     if (values["mqtt"] !== true) {
       out(json ? JSON.stringify(device) : device.connectionString);
       if (!json) err(`for a client without SDK: ${tokenCommand(device, values)}`);
@@ -51,6 +67,22 @@ export const deviceAddCommand: Command = {
     return 0;
   },
 };
+
+/** `null`: it gets keys. */
+function certificateOptions(values: Context["values"]): DeviceOptions | null {
+  const primaryThumbprint = stringOption(values, "x509-thumbprint");
+  const secondaryThumbprint = stringOption(values, "secondary");
+  const isByAuthority = values["x509-ca"] === true;
+  const isPinned = primaryThumbprint !== undefined;
+  const clash =
+    (isPinned && isByAuthority && "--x509-ca") ||
+    (secondaryThumbprint !== undefined && !isPinned && "--secondary without --x509-thumbprint") ||
+    ((isPinned || isByAuthority) && values["mqtt"] === true && "--mqtt with a certificate");
+  if (clash)
+    throw new UsageError(`option ${clash}: does not go together`, `usage: ${deviceAddCommand.usage}`);
+  if (isPinned) return { certificate: "selfSigned", primaryThumbprint, secondaryThumbprint };
+  return isByAuthority ? { certificate: "certificateAuthority" } : null;
+}
 
 export const deviceTokenCommand: Command = {
   name: "device token",

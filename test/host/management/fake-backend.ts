@@ -1,6 +1,7 @@
 /** A gateway small enough to see through: identities in a map, events in a list, logs in a string. */
 import { SandpiperError } from "../../../abi/index.ts";
 import type { EventRecord, Identity, TwinChange, TwinView } from "../../../hub/index.ts";
+import { toIdentity } from "../../../hub/identity/identity.ts";
 import { DONE } from "../fake-parts.ts";
 import type { ManagementBackend } from "../../../host/management/backend.ts";
 
@@ -16,7 +17,7 @@ export interface FakeBackend extends ManagementBackend {
 }
 
 export function createFakeBackend(): FakeBackend {
-  const identities = new Map<string, KeyedIdentity>();
+  const identities = new Map<string, Identity>();
   const key = (deviceId: string, moduleId?: string) => `${deviceId}/${moduleId ?? ""}`;
   const events: EventRecord[] = [];
   const applied: FakeBackend["applied"] = [];
@@ -39,7 +40,14 @@ export function createFakeBackend(): FakeBackend {
       addIdentity: async (identity) => {
         const name = key(identity.deviceId, identity.moduleId);
         if (identities.has(name)) throw new SandpiperError("SP_IDENTITY_EXISTS", `device "${name}": exists`);
-        identities.set(name, identity);
+        identities.set(name, toIdentity(identity));
+      },
+      changeIdentity: async ({ deviceId, moduleId, enabled }) => {
+        const known = identities.get(key(deviceId, moduleId));
+        if (!known) throw new SandpiperError("SP_IDENTITY_UNKNOWN", `device "${deviceId}": unknown`);
+        const changed = { ...known, enabled: enabled ?? known.enabled };
+        identities.set(key(deviceId, moduleId), changed);
+        return changed;
       },
       twin: async (deviceId, moduleId) => twinOf(deviceId, moduleId),
       changeTwin: async (deviceId, moduleId, change) => {

@@ -113,7 +113,12 @@ const byThumbprint = (primaryThumbprint: string) => () =>
 
 describe("CONNECT", () => {
   it("with the identity's token is accepted", () => {
-    const accepted = { accepted: true, claim: claim({ deviceId: "dev" }), tokenExpiresMs: 5, byCertificate: false };
+    const accepted = {
+      accepted: true,
+      claim: claim({ deviceId: "dev" }),
+      tokenExpiresMs: 5,
+      byCertificate: false,
+    };
     expect(decideConnect(request(), checks())).toEqual(accepted);
   });
 
@@ -154,10 +159,25 @@ describe("CONNECT", () => {
       { password: null, clientId: "dev/mod", username: "hub/dev/mod/?api-version=1" },
       { ...shown(), identityOf: () => ({ ...byAuthority(), moduleId: "mod" }) },
     ],
-    ["certificate_chain", 5, { password: null }, { ...shown({ isChainTrusted: false }), identityOf: byAuthority }],
+    [
+      "certificate_chain",
+      5,
+      { password: null },
+      { ...shown({ isChainTrusted: false }), identityOf: byAuthority },
+    ],
     ["certificate_dates", 5, { password: null }, { ...shown({ notAfter: 999 }), identityOf: byAuthority }],
-    ["certificate_common_name", 5, { password: null }, { ...shown({ commonName: "DEV" }), identityOf: byAuthority }],
-    ["certificate_thumbprint", 5, { password: null }, { ...shown(), identityOf: byThumbprint("CC".repeat(20)) }],
+    [
+      "certificate_common_name",
+      5,
+      { password: null },
+      { ...shown({ commonName: "DEV" }), identityOf: byAuthority },
+    ],
+    [
+      "certificate_thumbprint",
+      5,
+      { password: null },
+      { ...shown(), identityOf: byThumbprint("CC".repeat(20)) },
+    ],
   ])("%s is answered with %i", (refusal, code, fields, otherChecks) => {
     const decision = decideConnect(request(fields), checks(otherChecks));
     expect(decision).toMatchObject({ accepted: false, refusal, code });
