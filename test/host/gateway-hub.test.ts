@@ -1,10 +1,11 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import mqtt from "mqtt";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createGateway, type Gateway, type GatewayStarted } from "../../host/gateway.ts";
 import { gatewayPaths, initGateway } from "../../host/gateway-folder.ts";
+import { encodeBackup } from "../../host/identity-backup.ts";
 import { createManagementClient, type ManagementClient } from "../../host/management/client.ts";
 import { createHubThread, type Hub } from "../../hub/index.ts";
 import { mqttLogin } from "../../host/management/mqtt-login.ts";
@@ -109,4 +110,66 @@ test("who waits for events is answered when one comes", async () => {
   await connection.publishAsync(topic, "now", { qos: 1 });
   expect((await waiting).events).toHaveLength(1);
   await connection.endAsync(true);
+});
+
+/** Files of the gateway that hold one of the texts in the clear. */
+async function filesWith(texts: readonly string[]): Promise<string[]> {
+  const entries = await readdir(dir, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const contents = await Promise.all(files.map((file) => readFile(file)));
+  return files.filter((_, i) => texts.some((text) => contents[i]!.includes(text)));
+}
+
+test("keys of devices are in no file of the gateway, and without vault.key it does not start", async () => {
+  await start();
+  const { primaryKey, secondaryKey } = await client.addDevice({ deviceId: "d1" });
+  await gateway.stop();
+  const { vaultKey, identities } = gatewayPaths(dir);
+  const copy = await readFile(identities);
+  const key = await readFile(vaultKey);
+  expect(await filesWith([primaryKey, secondaryKey, key.toString().trim()])).toEqual([vaultKey]);
+
+  await rm(vaultKey);
+  await expect(start()).rejects.toMatchObject({ code: "SP_VAULT_FILE" });
+  await writeFile(vaultKey, `${Buffer.alloc(32, 7).toString("base64")}\n`, { mode: 0o600 });
+  await expect(start()).rejects.toMatchObject({ code: "SP_VAULT_SEALED" });
+  await writeFile(vaultKey, key);
+  await chmod(vaultKey, 0o644);
+  await expect(start()).rejects.toMatchObject({ code: "SP_VAULT_FILE" });
+  expect(await readFile(identities)).toEqual(copy);
+
+  await chmod(vaultKey, 0o600);
+  await start();
+  expect(await client.devices()).toMatchObject([{ deviceId: "d1" }]);
+  expect(await client.status()).toMatchObject({ storesSetAside: [] });
+  expect((await client.login({ deviceId: "d1" }, 60)).password).toMatch(/^SharedAccessSignature /);
+});
+
+test("a copy of the identities under another key is not gone on without, when the store is lost", async () => {
+  await start();
+  await client.addDevice({ deviceId: "d1" });
+  await gateway.stop();
+  const { vaultKey, store } = gatewayPaths(dir);
+  const key = await readFile(vaultKey);
+  await rm(store, { recursive: true });
+  await writeFile(vaultKey, `${Buffer.alloc(32, 7).toString("base64")}\n`);
+  await expect(start()).rejects.toMatchObject({ code: "SP_VAULT_SEALED" });
+  await writeFile(vaultKey, key);
+  await start();
+  expect(await client.devices()).toMatchObject([{ deviceId: "d1" }]);
+});
+
+test("a gateway of before there was a key gets one, and seals what it had", async () => {
+  const { vaultKey, identities } = gatewayPaths(dir);
+  await rm(vaultKey);
+  const keys = { primaryKey: "p".repeat(43) + "=", secondaryKey: "s".repeat(43) + "=" };
+  const old = { deviceId: "d1", ...keys, enabled: true };
+  await writeFile(identities, encodeBackup({ identities: [old], routes: null }));
+  await start();
+  expect((await stat(vaultKey)).mode & 0o777).toBe(0o600);
+  expect(await client.device("d1")).toMatchObject({ authentication: "sas", parent: null, modules: [] });
+  await gateway.stop();
+  expect(await filesWith([keys.primaryKey, keys.secondaryKey])).toEqual([]);
+  await start();
+  expect((await hub.identities())[0]).toMatchObject({ authentication: { type: "sas", ...keys } });
 });

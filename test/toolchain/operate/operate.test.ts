@@ -104,6 +104,66 @@ test("device add --module makes a module of the gateway", async () => {
   expect((await run("device", "remove", "gw", "--module", "reader")).out).toBe("removed gw/reader");
 });
 
+test("a device with a certificate gets no key, and a connection string that says so", async () => {
+  const thumbprint = "AB".repeat(32);
+  expect(
+    await run("device", "add", "d1", "--x509-thumbprint", thumbprint, "--secondary", "CD".repeat(20)),
+  ).toEqual({
+    code: 0,
+    out: "HostName=gw.example;DeviceId=d1;x509=true",
+    err: "",
+  });
+  expect((await run("device", "add", "d2", "--x509-ca")).out).toBe(
+    "HostName=gw.example;DeviceId=d2;x509=true",
+  );
+  expect(JSON.parse((await run("device", "show", "d1", "--json")).out)).toMatchObject({
+    authentication: "selfSigned",
+    thumbprints: [thumbprint, "CD".repeat(20)],
+  });
+  expect((await run("device", "token", "d2")).err).toContain('"d2" connects with a certificate');
+});
+
+test.for([
+  ["--x509-ca", "--x509-thumbprint", "AB".repeat(32)],
+  ["--secondary", "AB".repeat(32)],
+  ["--x509-ca", "--mqtt"],
+])("device add refuses %s %s", async (options) => {
+  expect(await run("device", "add", "d1", ...options)).toMatchObject({ code: 2, out: "" });
+  expect((await run("device", "list")).out).toContain("no devices");
+});
+
+test("device show says what a device is, and never a key", async () => {
+  const { primaryKey, secondaryKey } = JSON.parse((await run("device", "add", "thermo1", "--json")).out);
+  await run("device", "add", "leaf", "--parent", "thermo1");
+  await run("device", "add", "thermo1", "--module", "m");
+  const { out } = await run("device", "show", "thermo1");
+  expect(out).toContain("device      thermo1\nenabled     yes\nproves it   by keys\n");
+  expect(out).toMatch(/generation  [0-9a-f]{16}\nparent      -\nchildren    leaf\nmodules     m$/);
+  const json = (await run("device", "show", "thermo1", "--json")).out;
+  for (const key of [primaryKey, secondaryKey]) expect(out + json).not.toContain(key);
+  expect((await run("device", "show", "nobody")).err).toContain('"nobody" does not exist');
+});
+
+test("device disable and enable say what they did", async () => {
+  await run("device", "add", "thermo1");
+  expect((await run("device", "disable", "thermo1")).out).toBe("disabled thermo1");
+  expect((await run("device", "list")).out).toBe("DEVICE   MODULE  ENABLED\nthermo1  -       no");
+  expect((await run("device", "enable", "thermo1")).out).toBe("enabled thermo1");
+  expect((await run("device", "show", "thermo1")).out).toContain("enabled     yes");
+  expect((await run("device", "disable", "nobody")).code).toBe(1);
+});
+
+test("module-identity adds, lists and removes modules of the gateway itself", async () => {
+  backend.status = async () => status;
+  await run("device", "add", "thermo1", "--module", "other");
+  expect((await run("module-identity", "add", "reader")).out).toMatch(
+    /^HostName=gw\.example;DeviceId=gw;ModuleId=reader;SharedAccessKey=[\w+/]{43}=;GatewayHostName=gw\.example$/,
+  );
+  expect((await run("module-identity", "list")).out).toBe("MODULE  ENABLED\nreader  yes");
+  expect((await run("module-identity", "remove", "reader")).out).toBe("removed gw/reader");
+  expect((await run("module-identity", "list")).out).toContain("no module identities");
+});
+
 test("a device that exists is named, and keeps its keys", async () => {
   await run("device", "add", "thermo1");
   const { code, err } = await run("device", "add", "thermo1", "--json");
