@@ -16,6 +16,8 @@ export class Authority {
   /** By name in lower case: ids are compared in any case. */
   readonly #shown = new Map<string, Shown>();
   #nextExpiryMs = Infinity;
+  /** Why the certificate that was shown is nobody's. */
+  certificateRefusal: string | null = null;
 
   constructor(handler: AmqpHandler) {
     this.#handler = handler;
@@ -36,12 +38,11 @@ export class Authority {
     return null;
   }
 
-  /** Takes a certificate. `null` when it is a device's, else why it is not: then a token may follow. */
-  showCertificate(certificate: ShownCertificate): string | null {
+  /** Takes a certificate, if it is a device's. Where it is not, a token may follow. */
+  showCertificate(certificate: ShownCertificate): void {
     const verdict = this.#handler.verifyCertificate(certificate);
-    if (!verdict.ok) return verdict.text;
-    this.#remember(verdict.identity, verdict.expiresMs);
-    return null;
+    if (verdict.ok) this.#remember(verdict.identity, verdict.expiresMs);
+    else this.certificateRefusal = verdict.text;
   }
 
   #remember(identity: AmqpIdentity, expiresMs: number): void {

@@ -240,8 +240,7 @@ export class AmqpConnection extends FrameReader implements Swept, OutboxOwner {
     this.#heartbeatTicks = Math.floor(open.idleTimeoutMs / 2 / this.#sweep.tickMs);
     this.#allow(this.#sweep.ticks(this.#limits.idleTimeoutMs));
     this.#openedTick = this.#sweep.tick;
-    const why = certificate === null ? null : this.authority.showCertificate(certificate);
-    if (why !== null) this.#handler.onTrouble(this, `certificate refused: ${why}`);
+    if (certificate !== null) this.authority.showCertificate(certificate);
   }
 
   #onBegin(channel: number, bytes: Buffer): void {

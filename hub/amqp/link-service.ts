@@ -32,8 +32,11 @@ export class LinkService {
       return REFUSED.notFound;
     }
     if (purpose === "wrong_direction") return REFUSED.notAllowed;
-    if (this.#connection.authority.identity(purpose.identity) !== null) return null;
-    this.#handler.onTrouble(this.#connection, `attached to "${address}" without a token of that identity`);
+    const { authority } = this.#connection;
+    if (authority.identity(purpose.identity) !== null) return null;
+    const shown = authority.certificateRefusal === null ? "" : ` (${authority.certificateRefusal})`;
+    const what = `attached to "${address}" without a token or certificate of that identity${shown}`;
+    this.#handler.onTrouble(this.#connection, what);
     return REFUSED.unauthorized;
   }
 
