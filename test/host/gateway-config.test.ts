@@ -41,6 +41,10 @@ test.for([
     '{"gatewayId":"gw","listeners":[{"protocol":"mqtt","tls":{"key":"k","cert":"c"}}]}',
     'listeners[0].tls: only for protocols "mqtts", "amqps" and "https"',
   ],
+  [
+    '{"gatewayId":"gw","listeners":[{"protocol":"amqp","deviceAuthorities":"d.pem"}]}',
+    'listeners[0].deviceAuthorities: only for protocols "mqtts" and "amqps"',
+  ],
 ] as const)("%s is refused: %s", async ([text, message]) => {
   await expect(decode(text)).rejects.toThrow(`gateway.json: ${message}`);
 });

@@ -1,5 +1,5 @@
 /** What the fault scenarios share: how they are run, what they say, and a plain pair of device and event log. */
-import type { Identity, StoreConfig } from "../../../hub/face.ts";
+import type { KeyedIdentity, StoreConfig } from "../../../hub/face.ts";
 import { newKeys } from "../../../hub/identity/keys.ts";
 import { HubChild } from "../../support/faults/hub-child.ts";
 import { until, WindowPublisher } from "../../support/faults/window.ts";
@@ -24,7 +24,7 @@ export type Scenario = (options: ScenarioOptions) => Promise<ScenarioResult>;
 
 const BODY_BYTES = 300;
 
-export const device = (deviceId: string): Identity => ({ deviceId, ...newKeys(), enabled: true });
+export const device = (deviceId: string): KeyedIdentity => ({ deviceId, ...newKeys(), enabled: true });
 export const numbered = (sequence: number): string => `${sequence}:`.padEnd(BODY_BYTES, "x");
 export const numberOf = (body: string): number => Number(body.slice(0, body.indexOf(":")));
 

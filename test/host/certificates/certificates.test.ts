@@ -8,6 +8,7 @@ import { connect, createServer } from "node:tls";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import {
   createCertificates,
+  loadDeviceAuthorities,
   loadServerCertificate,
   renewServerCertificate,
 } from "../../../host/certificates/index.ts";
@@ -123,4 +124,19 @@ test("a certificate of another authority is never replaced", async () => {
 test("a file that is no certificate is refused by its name", async () => {
   await writeFile(join(tls, "server.pem"), "hello");
   await expect(load()).rejects.toThrow(`"${join(tls, "server.pem")}" is not a PEM certificate`);
+});
+
+test("device authorities are one certificate or more, and nothing that only looks like one", async () => {
+  const authorities = join(tls, "devices.pem");
+  const two = `${await file("ca.pem")}${await file("server.pem")}`;
+  await writeFile(authorities, two);
+  expect(await loadDeviceAuthorities(tls, "devices.pem")).toBe(two);
+  const broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+  for (const text of ["", "junk", `${two}${broken}`]) {
+    await writeFile(authorities, text);
+    await expect(loadDeviceAuthorities(tls, "devices.pem")).rejects.toMatchObject({
+      code: "SP_CERTIFICATE_INVALID",
+      details: { file: authorities },
+    });
+  }
 });
