@@ -5,12 +5,13 @@
 import type { MessagePort } from "node:worker_threads";
 import type { Capability, Fault, Property } from "../abi/index.ts";
 import type { ConnectedClient, MethodRequest, MethodResult, TwinChange, TwinView } from "./face-clients.ts";
-import type { CertificateAuthentication } from "./identity/client-certificate.ts";
+import type { Identity, IdentityChange, NewIdentity } from "./face-identity.ts";
 
 export type * from "./face-clients.ts";
 import type { Compaction } from "./journal/store.ts";
 
 export type { Compaction };
+export type * from "./face-identity.ts";
 
 export interface HubConfig {
   /** Device id of the gateway itself: its modules are `<gatewayId>/<module>`. */
@@ -181,49 +182,6 @@ export interface ModuleOpened {
   /** Source id of each output. */
   readonly outputSources: readonly number[];
   readonly kv: readonly (readonly [key: Uint8Array, value: Uint8Array])[];
-}
-
-/** How an identity proves itself (contract §6). */
-export type Authentication =
-  | {
-      readonly type: "sas";
-      /** base64, as IoT Hub has them; either may sign. */
-      readonly primaryKey: string;
-      readonly secondaryKey: string;
-    }
-  | CertificateAuthentication;
-
-/** A device, or a module that connects over the network. */
-export interface Identity {
-  readonly deviceId: string;
-  readonly moduleId?: string;
-  readonly authentication: Authentication;
-  readonly enabled: boolean;
-  /** Another one each time that an identity of this name is made. */
-  readonly generationId: string;
-  /** Device that it is a child of; the gateway may be one. */
-  readonly parent?: string;
-}
-
-/** One that authenticates by keys, in short; stores and copies of older gateways have it so. */
-export interface KeyedIdentity extends Omit<Identity, "authentication" | "generationId"> {
-  readonly primaryKey: string;
-  readonly secondaryKey: string;
-  readonly generationId?: string;
-}
-
-/** Without a generation it gets a new one. */
-export type NewIdentity =
-  KeyedIdentity | (Omit<Identity, "generationId"> & { readonly generationId?: string });
-
-/** What is left out stays. */
-export interface IdentityChange {
-  readonly deviceId: string;
-  readonly moduleId?: string | undefined;
-  readonly enabled?: boolean | undefined;
-  readonly authentication?: Authentication | undefined;
-  /** `null`: none from now on. */
-  readonly parent?: string | null | undefined;
 }
 
 export interface EventRecord {
