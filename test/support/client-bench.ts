@@ -5,7 +5,7 @@
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import type { ClientChannel, ClientEnd, ModuleInput } from "../../hub/clients/channel.ts";
 import { Clients } from "../../hub/clients/clients.ts";
-import type { Identity } from "../../hub/face.ts";
+import type { KeyedIdentity } from "../../hub/face.ts";
 import { Identities } from "../../hub/identity/identities.ts";
 import { newKeys } from "../../hub/identity/keys.ts";
 import { Methods, type MethodInvocation } from "../../hub/methods/methods.ts";
@@ -49,7 +49,11 @@ export class ClientBench implements AsyncDisposable {
   constructor(options: EngineBenchOptions = {}) {
     this.bench = new EngineBench(options);
     const { engine, modules } = this.bench;
-    const identities = (this.identities = new Identities(engine.journal));
+    const identities = (this.identities = new Identities({
+      journal: engine.journal,
+      gatewayId: GATEWAY,
+      vault: null,
+    }));
     const twins = (this.twins = new Twins({
       journal: engine.journal,
       changes: new TwinChangeMessages(engine, GATEWAY),
@@ -62,7 +66,7 @@ export class ClientBench implements AsyncDisposable {
     this.#sessions = new Sessions({ engine, clients: this.clients, twins });
   }
 
-  async identity(deviceId: string, moduleId?: string): Promise<Identity> {
+  async identity(deviceId: string, moduleId?: string): Promise<KeyedIdentity> {
     const keys = { ...newKeys(), enabled: true };
     const identity = moduleId === undefined ? { deviceId, ...keys } : { deviceId, moduleId, ...keys };
     await this.identities.add(identity);
@@ -70,7 +74,7 @@ export class ClientBench implements AsyncDisposable {
   }
 
   /** Resolves once the client is connected, which may take a commit. */
-  async connect(identity: Identity, options: IClientOptions = {}): Promise<MqttClient> {
+  async connect(identity: KeyedIdentity, options: IClientOptions = {}): Promise<MqttClient> {
     this.#listener ??= await listen({
       protocol: "mqtt",
       host: "127.0.0.1",

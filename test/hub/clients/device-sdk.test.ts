@@ -10,7 +10,7 @@ import device, {
 import amqpTransport from "azure-iot-device-amqp";
 import mqttTransport from "azure-iot-device-mqtt";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { Identity } from "../../../hub/face.ts";
+import type { KeyedIdentity } from "../../../hub/face.ts";
 import { buildConnectionString } from "../../../hub/identity/connection-string.ts";
 import { GATEWAY, startHub, type TestHub } from "../../support/hub.ts";
 import { selfSigned } from "../mqtt/certificate.ts";
@@ -33,7 +33,7 @@ afterAll(async () => {
 const TRANSPORTS = { mqtt: mqttTransport.Mqtt, amqp: amqpTransport.Amqp } as const;
 type Protocol = keyof typeof TRANSPORTS;
 
-function connectionString(protocol: Protocol, { deviceId, moduleId, primaryKey }: Identity): string {
+function connectionString(protocol: Protocol, { deviceId, moduleId, primaryKey }: KeyedIdentity): string {
   const module = moduleId === undefined ? {} : { moduleId };
   const text = buildConnectionString({ deviceId, ...module, hostName: GATEWAY, sharedAccessKey: primaryKey });
   return `${text};GatewayHostName=localhost:${hub.tlsPorts[protocol]}`;
@@ -46,9 +46,9 @@ async function open<T extends Client | ModuleClient>(client: T): Promise<T> {
   return client;
 }
 
-const deviceClient = (protocol: Protocol, identity: Identity): Promise<Client> =>
+const deviceClient = (protocol: Protocol, identity: KeyedIdentity): Promise<Client> =>
   open(device.Client.fromConnectionString(connectionString(protocol, identity), TRANSPORTS[protocol]));
-const moduleClient = (protocol: Protocol, identity: Identity): Promise<ModuleClient> =>
+const moduleClient = (protocol: Protocol, identity: KeyedIdentity): Promise<ModuleClient> =>
   open(device.ModuleClient.fromConnectionString(connectionString(protocol, identity), TRANSPORTS[protocol]));
 
 /** Resolves with what the SDK tells of that version. It tells a new listener what it has, and then what comes. */

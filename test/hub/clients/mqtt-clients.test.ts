@@ -3,7 +3,7 @@ import { execFile, spawnSync } from "node:child_process";
 import { promisify } from "node:util";
 import type { IClientOptions, MqttClient } from "mqtt";
 import { describe, expect, test, vi } from "vitest";
-import type { Identity } from "../../../hub/face.ts";
+import type { KeyedIdentity } from "../../../hub/face.ts";
 import { CLOCK_SKEW_MS } from "../../../hub/identity/sas.ts";
 import { credentials, GATEWAY, startHub, type TestHub } from "../../support/hub.ts";
 
@@ -25,7 +25,7 @@ function listen(client: MqttClient): Heard[] {
 /** As `connect`, with what the session brings along: it may come in one piece with CONNACK. */
 async function resume(
   hub: TestHub,
-  identity: Identity,
+  identity: KeyedIdentity,
 ): Promise<{ client: MqttClient; heard: Heard[]; isPresent: boolean }> {
   const mqtt = (await import("mqtt")).default;
   const client = mqtt.connect(`mqtt://127.0.0.1:${hub.port}`, { ...credentials(identity), ...KEPT });

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import mqtt from "mqtt";
 import { afterAll, expect, test } from "vitest";
-import type { Identity } from "../../../hub/face.ts";
+import type { KeyedIdentity } from "../../../hub/face.ts";
 import { newKeys } from "../../../hub/identity/keys.ts";
 import { HubChild } from "../../support/faults/hub-child.ts";
 import { credentials } from "../../support/hub.ts";
@@ -21,7 +21,7 @@ const ANSWER = /^\$iothub\/twin\/res\/204\/\?\$rid=(\d+)&\$version=(\d+)$/;
 /** Patches `n` upwards from `next`, a window at a time, until the hub is gone. Returns what was answered. */
 async function patchUntilGone(
   port: number,
-  identity: Identity,
+  identity: KeyedIdentity,
   next: () => number,
 ): Promise<{ n: number; version: number }[]> {
   const answered: { n: number; version: number }[] = [];
@@ -48,7 +48,7 @@ async function patchUntilGone(
 
 test("a hub killed while a twin is patched keeps each patch it answered, with its notification [J1 J8 J9]", async () => {
   const { random } = seeded("twin kill rounds");
-  const identity: Identity = { deviceId: "d", ...newKeys(), enabled: true };
+  const identity: KeyedIdentity = { deviceId: "d", ...newKeys(), enabled: true };
   let n = 0;
   let total = 0;
   let last: { n: number; version: number } | undefined;

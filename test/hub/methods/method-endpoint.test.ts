@@ -1,13 +1,14 @@
 /** Methods over HTTPS: who may call, and what each way to fail looks like (contract §7.4). */
 import { describe, expect, test } from "vitest";
-import type { Identity, MethodResult } from "../../../hub/face.ts";
+import type { KeyedIdentity, MethodResult } from "../../../hub/face.ts";
+import { keysOf, toIdentity } from "../../../hub/identity/identity.ts";
 import { newKeys } from "../../../hub/identity/keys.ts";
 import { createSasToken, verifySasToken } from "../../../hub/identity/sas.ts";
 import { MethodError, type MethodCall, type MethodTargetName } from "../../../hub/methods/method-call.ts";
 import { MethodEndpoint, type EndpointRequest } from "../../../hub/methods/method-endpoint.ts";
 
-const caller: Identity = { deviceId: "gw", moduleId: "caller", ...newKeys(), enabled: true };
-const disabled: Identity = { deviceId: "gw", moduleId: "off", ...newKeys(), enabled: false };
+const caller: KeyedIdentity = { deviceId: "gw", moduleId: "caller", ...newKeys(), enabled: true };
+const disabled: KeyedIdentity = { deviceId: "gw", moduleId: "off", ...newKeys(), enabled: false };
 
 class Calls {
   readonly got: { name: MethodTargetName; call: MethodCall }[] = [];
@@ -18,10 +19,11 @@ class Calls {
       find: ({ moduleId }) =>
         this.isLoading
           ? undefined
-          : ([caller, disabled].find((known) => known.moduleId === moduleId) ?? null),
-      verify: (token, { deviceId, moduleId, primaryKey, secondaryKey }) => {
-        const audience = { hosts: ["hub"], deviceId, moduleId: moduleId ?? null };
-        return verifySasToken(token, audience, [primaryKey, secondaryKey], Date.now());
+          : ([caller, disabled].map(toIdentity).find((known) => known.moduleId === moduleId) ?? null),
+      verify: (token, identity) => {
+        const { deviceId, moduleId = null } = identity;
+        const audience = { hosts: ["hub"], deviceId, moduleId };
+        return verifySasToken(token, audience, keysOf(identity), Date.now());
       },
     },
     {
@@ -43,7 +45,7 @@ class Calls {
   }
 }
 
-const tokenOf = ({ moduleId, primaryKey }: Identity): string =>
+const tokenOf = ({ moduleId, primaryKey }: KeyedIdentity): string =>
   createSasToken(`hub/devices/gw/modules/${moduleId}`, primaryKey, Date.now() / 1000 + 60);
 
 const headers = { authorization: tokenOf(caller), "x-ms-edge-moduleid": "gw/caller" };
