@@ -37,8 +37,8 @@ import type {
   TwinView,
 } from "./face.ts";
 import { Gauges } from "./gauges.ts";
-import { Identities } from "./identity/identities.ts";
-import { Vault } from "./identity/vault.ts";
+import type { Identities } from "./identity/identities.ts";
+import { openIdentities } from "./identity/open-identities.ts";
 import { Compactor } from "./journal/compactor.ts";
 import { systemClock } from "./journal/powered-clock.ts";
 import { Modules } from "./modules.ts";
@@ -415,14 +415,3 @@ const viewOf = ({ deviceId, moduleId }: TwinName, twin: Twin): TwinView => ({
 });
 
 const isQueue = (endpoint: Endpoint): boolean => !endpoint.isLog;
-
-/** A store that this gateway's key does not open is closed as it was. @throws SP_VAULT_SEALED, SP_VAULT_KEY, SP_VAULT_FILE */
-async function openIdentities(engine: Engine, { gatewayId, vaultKey }: HubConfig): Promise<Identities> {
-  try {
-    const vault = vaultKey === undefined ? null : new Vault(vaultKey);
-    return new Identities({ journal: engine.journal, gatewayId, vault });
-  } catch (error) {
-    await engine.close();
-    throw error;
-  }
-}

@@ -35,7 +35,7 @@ const TABLE = {
   rejected: row(false, "request that the hub does not accept"),
   taken_over: row(false, "same identity connected again [MQTT-3.1.4-2]"),
   identity_removed: row(false, "identity was removed, disabled, or has a new key"),
-  token_expired: row(false, "token or certificate has expired"),
+  token_expired: row(false, "token or certificate of the client has expired"),
   stalled: row(false, "hub could not take the client's messages for too long"),
   unsettled: row(false, "client does not acknowledge what it is sent"),
   shutdown: row(false, "hub is stopping"),

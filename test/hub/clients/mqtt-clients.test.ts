@@ -254,7 +254,7 @@ describe("a connection", () => {
     expect(await hub.hub.clients()).toEqual([]);
     expect((await hub.hub.status()).troubles[0]).toMatchObject({
       client: "d",
-      what: "closed: token of the client has expired",
+      what: "closed: token or certificate of the client has expired",
     });
   });
 });
