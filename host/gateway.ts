@@ -122,10 +122,7 @@ async function startGateway(
   const home = gatewayPaths(dir);
   const config = await readGatewayConfig(home.config);
   const paths = withStorage(home, config.storageFolder);
-  const { lockGateway } = await import("./gateway-lock.ts");
-  const lock = await lockGateway(paths.run);
-  onStop("lock", () => lock.release());
-
+  await takeLock(paths, onStop);
   const { takeStorageFolder } = await import("./storage-folder.ts");
   const storage = await takeStorageFolder(paths);
   onStop("storage lock", async () => storage?.release());
@@ -170,11 +167,11 @@ async function startGateway(
   const hubConfig = { ...(await prepareHub(paths, config, certificates)), vaultKey: vaultKey.key };
   onStop("hub", () => keeper.close());
   onStop("copy of the identities", () => backup.close());
-  const hub = keeper.start(hubConfig);
+  const hub = keeper.start(hubConfig).catch((error: unknown) => vaultKey.explain(error));
   // Who is awaited second may fail first.
   hub.catch(() => {});
   await management;
-  const { listeners, recoveryMs, recovered } = await hub.catch((error: unknown) => vaultKey.explain(error));
+  const { listeners, recoveryMs, recovered } = await hub;
   view.listeners = listeners;
   certificates.watch((changed) => keeper.setCertificates(changed));
   onStop("certificates", () => certificates.close());
@@ -190,6 +187,12 @@ async function startGateway(
     view.phase = "stopping";
   });
   return { gatewayId: config.gatewayId, listeners, recoveryMs, recovered };
+}
+
+async function takeLock({ run }: GatewayPaths, onStop: OnStop): Promise<void> {
+  const { lockGateway } = await import("./gateway-lock.ts");
+  const lock = await lockGateway(run);
+  onStop("lock", () => lock.release());
 }
 
 /** Who was removed must not come back by the copy: that is written at once. */

@@ -6,12 +6,14 @@ import type { MessagePort } from "node:worker_threads";
 import type { Capability, Fault, Property } from "../abi/index.ts";
 import type { ConnectedClient, MethodRequest, MethodResult, TwinChange, TwinView } from "./face-clients.ts";
 import type { Identity, IdentityChange, NewIdentity } from "./face-identity.ts";
+import type { ListenerCertificate, ListenerConfig } from "./face-listener.ts";
 
 export type * from "./face-clients.ts";
 import type { Compaction } from "./journal/store.ts";
 
 export type { Compaction };
 export type * from "./face-identity.ts";
+export type * from "./face-listener.ts";
 
 export interface HubConfig {
   /** Device id of the gateway itself: its modules are `<gatewayId>/<module>`. */
@@ -32,34 +34,6 @@ export interface HubConfig {
 export interface HubRestore {
   readonly identities: readonly NewIdentity[];
   readonly routes: RouteTable | null;
-}
-
-export interface ListenerConfig {
-  /** `http` and `https` carry MQTT and AMQP in WebSockets. */
-  readonly protocol: "mqtt" | "mqtts" | "amqp" | "amqps" | "http" | "https";
-  readonly host: string;
-  /** 0 = any free port; see `HubStarted.listeners`. */
-  readonly port: number;
-  /** Step to the next port, at most this many times, when the port is busy. */
-  readonly portsToTry?: number;
-  /** For `mqtts`, `amqps` and `https`. */
-  readonly tls?: ListenerTls;
-}
-
-export interface ListenerTls {
-  /** PEM */
-  readonly key: string;
-  readonly cert: string;
-  /** PEM: who may sign certificates of devices. Trusted for nothing else; absent = nobody. */
-  readonly deviceAuthorities?: string;
-}
-
-/** Of one listener. PEM. */
-export interface ListenerCertificate {
-  /** Its place in `HubConfig.listeners`. */
-  readonly listener: number;
-  readonly key: string;
-  readonly cert: string;
 }
 
 export interface StoreConfig {

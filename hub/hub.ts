@@ -37,6 +37,7 @@ import type {
   TwinView,
 } from "./face.ts";
 import { Gauges } from "./gauges.ts";
+import { changeIdentity, removeIdentity } from "./identity-changes.ts";
 import type { Identities } from "./identity/identities.ts";
 import { openIdentities } from "./identity/open-identities.ts";
 import { Compactor } from "./journal/compactor.ts";
@@ -52,13 +53,12 @@ import { findDeadLetter, listDeadLetters, openTap, purgeDeadLetters, replayDeadL
 import { restore } from "./restore.ts";
 import { Routes } from "./routes.ts";
 import { Sessions } from "./mqtt/sessions.ts";
-import { SessionRow } from "./mqtt/session-row.ts";
 import { decodeMethodRequest } from "./methods/method-call.ts";
 import { Methods } from "./methods/methods.ts";
 import { AGENT_MODULE, HUB_MODULE } from "./sources.ts";
 import { serviceView, type Twin } from "./twins/twin.ts";
 import { TwinChangeMessages } from "./twins/twin-changes.ts";
-import { keyOf, Twins, type TwinName } from "./twins/twins.ts";
+import { Twins, type TwinName } from "./twins/twins.ts";
 import { listenWeb } from "./websocket/listener.ts";
 
 /** Entries one page of a log may have. */
@@ -216,30 +216,11 @@ export class LocalHub implements Hub {
   }
 
   async changeIdentity(change: IdentityChange): Promise<Identity> {
-    const { identities } = this.#now;
-    const changed = await identities.change(change);
-    if (!changed.enabled)
-      this.#end(identities.goneWith(change.deviceId, change.moduleId ?? null), "identity_disabled");
-    else if (change.authentication !== undefined) this.#end([changed], "identity_removed");
-    return changed;
+    return changeIdentity(this.#now, change);
   }
 
-  /** With the modules of a device. Twins and sessions go in the same step, and connections at once. */
   async removeIdentity(deviceId: string, moduleId: string | null = null): Promise<void> {
-    const { identities, twins, engine } = this.#now;
-    const gone = identities.goneWith(deviceId, moduleId);
-    for (const identity of gone) {
-      const name = { deviceId, moduleId: identity.moduleId ?? null };
-      twins.forget(name);
-      new SessionRow(engine.journal, keyOf(name)).forget();
-    }
-    this.#end(gone, "identity_removed");
-    await identities.remove(deviceId, moduleId);
-  }
-
-  #end(identities: readonly Identity[], why: "identity_removed" | "identity_disabled"): void {
-    for (const { deviceId, moduleId = null } of identities)
-      this.#now.clients.end({ deviceId, moduleId }, why);
+    return removeIdentity(this.#now, deviceId, moduleId);
   }
 
   async identities(): Promise<readonly Identity[]> {

@@ -12,12 +12,13 @@ export type { ShownCertificate };
  * who it is. An empty list of authorities, because without a list Node trusts those of the public web. No
  * renegotiation: it could put another certificate in the place of the one that was checked.
  */
-export const clientCertificates = ({ deviceAuthorities }: ListenerTls): TlsOptions => ({
-  requestCert: true,
-  rejectUnauthorized: false,
-  ca: deviceAuthorities === undefined ? [] : [deviceAuthorities],
-  secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
-});
+export const clientCertificates = ({ deviceAuthorities }: ListenerTls) =>
+  ({
+    requestCert: true,
+    rejectUnauthorized: false,
+    ca: deviceAuthorities === undefined ? [] : [deviceAuthorities],
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+  }) satisfies TlsOptions;
 
 /** `null`: it has shown none, or there is no TLS. */
 export function shownCertificateOf(socket: Duplex): ShownCertificate | null {

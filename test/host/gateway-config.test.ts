@@ -43,7 +43,7 @@ test.for([
   ],
   [
     '{"gatewayId":"gw","listeners":[{"protocol":"amqp","deviceAuthorities":"d.pem"}]}',
-    'listeners[0].deviceAuthorities: only for protocols "mqtts" and "amqps"',
+    'listeners[0].deviceAuthorities: only for protocols "mqtts", "amqps" and "https"',
   ],
 ] as const)("%s is refused: %s", async ([text, message]) => {
   await expect(decode(text)).rejects.toThrow(`gateway.json: ${message}`);
