@@ -131,7 +131,8 @@ interface TreeStats {
 }
 interface Stats extends TreeStats {
   readonly pageSize: number;
-  readonly free: TreeStats;
+  readonly entryCount: number;
+  readonly free: TreeStats & { readonly entryCount: number };
 }
 
 const pagesOf = (tree: TreeStats): number =>
@@ -139,14 +140,30 @@ const pagesOf = (tree: TreeStats): number =>
 
 const ignore = (): void => undefined;
 
-export const openDatabase = (path: string): Database =>
-  open<Buffer, Buffer>({
+export function openDatabase(path: string): Database {
+  const db = open<Buffer, Buffer>({
     path,
     mapSize: MAP_BYTES,
     overlappingSync: false,
     encoding: "binary",
     keyEncoding: "binary",
   });
+  recordFreePages(db);
+  return db;
+}
+
+/** Belongs to nobody: written to have a page freed. */
+const SCRATCH_KEY = Buffer.from([0, 255]);
+
+/**
+ * A database that holds something and knows of no free page, as one does that was just compacted, ends the process
+ * when its first transaction frees many at once: lmdb's allocator reads a list that it is only beginning to
+ * write. After a small transaction there is a list.
+ */
+function recordFreePages(db: Database): void {
+  const { entryCount, free } = db.getStats() as Stats;
+  if (entryCount > 0 && free.entryCount === 0) db.putSync(SCRATCH_KEY, SCRATCH_KEY);
+}
 
 async function closeDatabase(db: Database): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, READ_ENDS_MS));
