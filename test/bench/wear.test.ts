@@ -19,10 +19,9 @@ test("wear is measured of lone messages, at load through one module and two, and
   const folder = mkdtempSync(join(tmpdir(), "bench-wear-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   if (diskStatistics(folder) === null) skip(`"${folder}" is on no block device`);
-  const plan = { folder, pacedSecs: 0.3, loadSecs: 0.2, lingers: [20], rates: [100] };
+  const plan = { folder, pacedSecs: 0.2, loadSecs: 0.1, lingers: [20], rates: [100] };
   const report = await wearReport(plan, () => {});
   expect(report.faults).toEqual([]);
-  expect(report.bytesPerMessageAtLoad).toBeGreaterThan(100);
   expect(report.bytesPerMessageAtLoad).toBe(report.atLoad.bytesPerMessage);
   expect(report.bytesPerMessageAtLoadTwoModules).toBe(report.atLoadTwoModules.bytesPerMessage);
   expect(report.bytesPerLoneMessage).toBe(report.lone.bytesPerMessage);

@@ -251,7 +251,9 @@ async function countOf(dir: string): Promise<number> {
   const hub = new LocalHub((error) => {
     throw error;
   });
-  await hub.start({ gatewayId: GATEWAY, storeDir: join(dir, "store"), listeners: [], store: STORE_DEFAULTS });
+  const vaultKey = Buffer.from(readFileSync(join(dir, "vault.key"), "utf8"), "base64");
+  const storeDir = join(dir, "store");
+  await hub.start({ gatewayId: GATEWAY, storeDir, listeners: [], store: STORE_DEFAULTS, vaultKey });
   const rows = await hub.keyValues("anomaly-detector");
   await hub.close();
   const count = rows.find(([key]) => Buffer.from(key).toString() === `count/${DEVICE}`);
