@@ -12,7 +12,6 @@ export class Metrics {
   /** A condition had no answer for a message, which did not match: a missing field, a wrong type (J29). */
   undecided = 0;
   expired_ttl = 0;
-  expired_absolute = 0;
   dropped_oldest = 0;
   dropped_with_endpoint = 0;
   dropped_with_endpoint_bytes = 0;

@@ -86,7 +86,6 @@ const COUNTS: readonly (readonly [counter: string, words: string])[] = [
   ["unknown_topic", "for unknown topics"],
   ["undecided", "could not be judged by a condition"],
   ["expired_ttl", "expired"],
-  ["expired_absolute", "expired by their own date"],
   ["dropped_oldest", "given up to make room"],
   ["dropped_with_endpoint", "dropped with their route"],
   ["dead_lettered", "dead-lettered"],
