@@ -1,13 +1,10 @@
 /**
- * The hub, put together: store, engine, routes, modules, sessions, listeners. Everything that `Hub` promises,
- * on the thread that calls it.
+ * The hub: everything that `Hub` promises, on the thread that calls it. What it is made of: running.ts.
  */
 import type { MessagePort } from "node:worker_threads";
 import { SandpiperError, type Fault } from "../abi/index.ts";
 import { UPSTREAM, type Endpoint } from "./endpoints/endpoint.ts";
 import { readLog } from "./endpoints/event-log.ts";
-import { Clients } from "./clients/clients.ts";
-import { Engine } from "./engine.ts";
 import { eventRecord } from "./events.ts";
 import type {
   Compaction,
@@ -23,7 +20,6 @@ import type {
   IdentityChange,
   LetterPlace,
   ListenerCertificate,
-  ListenerConfig,
   MethodRequest,
   MethodResult,
   ModuleOpen,
@@ -36,52 +32,19 @@ import type {
   TwinChange,
   TwinView,
 } from "./face.ts";
-import { Gauges } from "./gauges.ts";
 import { changeIdentity, removeIdentity } from "./identity-changes.ts";
-import type { Identities } from "./identity/identities.ts";
-import { openIdentities } from "./identity/open-identities.ts";
-import { Compactor } from "./journal/compactor.ts";
-import { systemClock } from "./journal/powered-clock.ts";
-import { Modules } from "./modules.ts";
-import { AmqpClients } from "./amqp-clients.ts";
-import { AmqpHead } from "./amqp/head.ts";
-import { MqttConnection } from "./mqtt/connection.ts";
-import { listen, type Listener } from "./mqtt/listener.ts";
-import { MQTT_LIMITS } from "./mqtt/limits.ts";
-import { openStore } from "./open-store.ts";
 import { findDeadLetter, listDeadLetters, openTap, purgeDeadLetters, replayDeadLetters } from "./operator.ts";
-import { restore } from "./restore.ts";
-import { Routes } from "./routes.ts";
-import { Sessions } from "./mqtt/sessions.ts";
 import { decodeMethodRequest } from "./methods/method-call.ts";
-import { Methods } from "./methods/methods.ts";
-import { AGENT_MODULE, HUB_MODULE } from "./sources.ts";
+import { openListener } from "./open-listener.ts";
+import { openRunning, type Running } from "./running.ts";
+import { statusOf } from "./status.ts";
 import { serviceView, type Twin } from "./twins/twin.ts";
-import { TwinChangeMessages } from "./twins/twin-changes.ts";
-import { Twins, type TwinName } from "./twins/twins.ts";
-import { listenWeb } from "./websocket/listener.ts";
+import type { TwinName } from "./twins/twins.ts";
 
 /** Entries one page of a log may have. */
 const PAGE_ENTRIES_MAX = 1_000;
 /** How long a reader may wait for something new, ms. */
 const WAIT_MS_MAX = 30_000;
-
-interface Running {
-  readonly engine: Engine;
-  readonly routes: Routes;
-  readonly modules: Modules;
-  readonly identities: Identities;
-  readonly twins: Twins;
-  readonly methods: Methods;
-  readonly clients: Clients;
-  readonly sessions: Sessions;
-  readonly compactor: Compactor;
-  readonly amqpClients: AmqpClients;
-  readonly listeners: Listener[];
-  readonly gauges: Gauges;
-  compacting: Promise<Compaction> | null;
-  readonly gatewayId: string;
-}
 
 export class LocalHub implements Hub {
   readonly #onFailure: (error: Error) => void;
@@ -94,60 +57,13 @@ export class LocalHub implements Hub {
 
   async start(config: HubConfig): Promise<HubStarted> {
     const begun = performance.now();
-    const { lingerMs, graceMs, bytesMax, timeToLiveClock, queues } = config.store;
-    const store = await openStore(config.storeDir, config.store);
-    const onFailure = this.#onFailure;
-    const engine = new Engine({
-      store,
-      clock: systemClock,
-      lingerMs,
-      graceMs,
-      bytesMax,
-      timeToLiveClock,
-      queues,
-      onFailure,
-    });
-    const recovered = [...engine.endpoints.all()].filter(isQueue).reduce((sum, e) => sum + e.length, 0);
-    const routes = new Routes(engine);
-    const modules = new Modules(engine, config.gatewayId);
-    const identities = await openIdentities(engine, config);
-    const { gatewayId, hostNames = [] } = config;
-    const twins = new Twins({
-      journal: engine.journal,
-      changes: new TwinChangeMessages(engine, gatewayId),
-      exists: (name) => hasTwin(name, gatewayId, identities, modules),
-      now: () => engine.clock.wall(),
-    });
-    const clients = new Clients({ engine, identities, modules, twins, gatewayId, hostNames });
-    const methods = new Methods((name) => clients.methodTarget(name));
-    clients.serveMethods(methods);
-    const sessions = new Sessions({ engine, clients, twins });
-    const { troubles } = sessions;
-    const amqpClients = new AmqpClients({ engine, clients, troubles });
-    const gauges = new Gauges(engine);
-    const compactor = new Compactor({
-      space: () => store.space,
-      compact: () => store.compact(),
-      groups: () => engine.journal.counters.groups,
-      nowMs: () => systemClock.monotonic(),
-    });
-    const rest = { twins, methods, clients, sessions, amqpClients, gauges, compactor, gatewayId };
-    const running: Running = {
-      engine,
-      routes,
-      modules,
-      identities,
-      ...rest,
-      listeners: [],
-      compacting: null,
-    };
-    await engine.journal.durable();
-    if (config.restore) await restore(config.restore, routes, identities);
+    const running = await openRunning(config, this.#onFailure);
+    const recovered = [...running.engine.endpoints.all()]
+      .filter(isQueue)
+      .reduce((sum, e) => sum + e.length, 0);
     const recoveryMs = performance.now() - begun;
     this.#running = running;
-    for (const listener of config.listeners) {
-      running.listeners.push(await this.#listen(listener, running));
-    }
+    for (const listener of config.listeners) running.listeners.push(await openListener(listener, running));
     return {
       listeners: config.listeners.map(({ protocol, host }, i) => ({
         protocol,
@@ -157,20 +73,6 @@ export class LocalHub implements Hub {
       recoveryMs,
       recovered,
     };
-  }
-
-  async #listen(listener: ListenerConfig, { sessions, amqpClients }: Running): Promise<Listener> {
-    const { protocol } = listener;
-    if (protocol === "mqtt" || protocol === "mqtts") return listen({ ...listener, handler: sessions });
-    const head = await AmqpHead.load(amqpClients);
-    if (protocol === "amqp" || protocol === "amqps") return head.listen(listener);
-    return listenWeb({
-      ...listener,
-      heads: {
-        mqtt: (stream, peer, sweep) => void new MqttConnection(stream, sessions, sweep, MQTT_LIMITS, peer),
-        amqp: (stream, peer, sweep) => void head.serve(stream, peer, sweep),
-      },
-    });
   }
 
   get #now(): Running {
@@ -330,29 +232,7 @@ export class LocalHub implements Hub {
   }
 
   async status(): Promise<HubStatus> {
-    const { engine, clients, sessions, gauges, compactor } = this.#now;
-    const { groups, entriesWritten, bytesWritten, entriesElided } = engine.journal.counters;
-    const store = {
-      groups,
-      entries_written: entriesWritten,
-      bytes_written: bytesWritten,
-      entries_elided: entriesElided,
-      compactions: compactor.done,
-    };
-    const { logBytes, checkpointBytes, flushes, checkpoints } = engine.journal.written;
-    const flash = {
-      log_bytes: logBytes,
-      checkpoint_bytes: checkpointBytes,
-      flushes,
-      checkpoints,
-    };
-    return {
-      state: engine.journal.state,
-      connections: clients.count,
-      counters: { ...engine.metrics.snapshot(), ...store, ...flash },
-      flash: gauges.flash(),
-      troubles: sessions.troubles.list(),
-    };
+    return statusOf(this.#now);
   }
 
   async setCertificates(certificates: readonly ListenerCertificate[]): Promise<void> {
@@ -373,20 +253,6 @@ export class LocalHub implements Hub {
     await running.modules.closeAll();
     await running.engine.close();
   }
-}
-
-/** Devices, modules that connect over the network, modules of deployments, and the gateway's own. */
-function hasTwin(
-  { deviceId, moduleId }: TwinName,
-  gatewayId: string,
-  identities: Identities,
-  modules: Modules,
-): boolean {
-  if (identities.find(deviceId, moduleId) !== undefined) return true;
-  if (deviceId !== gatewayId) return false;
-  return (
-    moduleId === null || moduleId === HUB_MODULE || moduleId === AGENT_MODULE || modules.isKnown(moduleId)
-  );
 }
 
 const viewOf = ({ deviceId, moduleId }: TwinName, twin: Twin): TwinView => ({

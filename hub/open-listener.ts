@@ -1,0 +1,28 @@
+/** A listener of whatever protocol, with the heads that serve what it accepts. */
+import { AmqpHead } from "./amqp/head.ts";
+import type { ListenerConfig } from "./face.ts";
+import { MqttConnection } from "./mqtt/connection.ts";
+import { MQTT_LIMITS } from "./mqtt/limits.ts";
+import { listen, type Listener } from "./mqtt/listener.ts";
+import type { Running } from "./running.ts";
+import { listenWeb } from "./websocket/listener.ts";
+
+type Served = Pick<Running, "sessions" | "amqpClients">;
+
+/** @throws the operating system's error when the port cannot be had */
+export async function openListener(
+  listener: ListenerConfig,
+  { sessions, amqpClients }: Served,
+): Promise<Listener> {
+  const { protocol } = listener;
+  if (protocol === "mqtt" || protocol === "mqtts") return listen({ ...listener, handler: sessions });
+  const head = await AmqpHead.load(amqpClients);
+  if (protocol === "amqp" || protocol === "amqps") return head.listen(listener);
+  return listenWeb({
+    ...listener,
+    heads: {
+      mqtt: (stream, peer, sweep) => void new MqttConnection(stream, sessions, sweep, MQTT_LIMITS, peer),
+      amqp: (stream, peer, sweep) => void head.serve(stream, peer, sweep),
+    },
+  });
+}
