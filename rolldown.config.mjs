@@ -9,5 +9,5 @@ const bundle = (entry, external) => ({
 
 export default [
   bundle("host/sandbox/worker", ["@wasmer/wasi"]),
-  bundle("hub/thread", ["lmdb", "mqtt-packet", /^rhea\//, "ws"]),
+  bundle("hub/thread/thread", ["lmdb", "mqtt-packet", /^rhea\//, "ws"]),
 ];

@@ -18,11 +18,11 @@ import type { Clock, ClockMode } from "./journal/powered-clock.ts";
 import type { Store } from "./journal/store.ts";
 import { TABLE } from "./journal/tables.ts";
 import { QUEUE_DEFAULTS, type QueueDefaults } from "./face.ts";
-import { LaneLosses } from "./lane-losses.ts";
+import { LaneLosses } from "./operator/lane-losses.ts";
 import { Metrics } from "./metrics.ts";
 import { Router, type ActiveRoute, type Target } from "./router/router.ts";
 import { Sources } from "./sources.ts";
-import { Taps } from "./tap.ts";
+import { Taps } from "./operator/tap.ts";
 
 /** How often waiting entries are looked through for expired ones, ms. */
 const EXPIRY_SWEEP_MS = 30_000;

@@ -4,16 +4,16 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import type { Capability, Fault, Property } from "../abi/index.ts";
-import type { ConnectedClient, MethodRequest, MethodResult, TwinChange, TwinView } from "./face-clients.ts";
-import type { Identity, IdentityChange, NewIdentity } from "./face-identity.ts";
-import type { ListenerCertificate, ListenerConfig } from "./face-listener.ts";
+import type { ConnectedClient, MethodRequest, MethodResult, TwinChange, TwinView } from "./face/clients.ts";
+import type { Identity, IdentityChange, NewIdentity } from "./face/identity.ts";
+import type { ListenerCertificate, ListenerConfig } from "./face/listener.ts";
 
-export type * from "./face-clients.ts";
+export type * from "./face/clients.ts";
 import type { Compaction } from "./journal/store.ts";
 
 export type { Compaction };
-export type * from "./face-identity.ts";
-export type * from "./face-listener.ts";
+export type * from "./face/identity.ts";
+export type * from "./face/listener.ts";
 
 export interface HubConfig {
   /** Device id of the gateway itself: its modules are `<gatewayId>/<module>`. */

@@ -5,7 +5,7 @@ import type { MessagePort } from "node:worker_threads";
 import { SandpiperError, type Fault } from "../abi/index.ts";
 import { UPSTREAM, type Endpoint } from "./endpoints/endpoint.ts";
 import { readLog } from "./endpoints/event-log.ts";
-import { eventRecord } from "./events.ts";
+import { eventRecord } from "./operator/events.ts";
 import type {
   Compaction,
   ConnectedClient,
@@ -33,11 +33,17 @@ import type {
   TwinView,
 } from "./face.ts";
 import { changeIdentity, removeIdentity } from "./identity-changes.ts";
-import { findDeadLetter, listDeadLetters, openTap, purgeDeadLetters, replayDeadLetters } from "./operator.ts";
+import {
+  findDeadLetter,
+  listDeadLetters,
+  openTap,
+  purgeDeadLetters,
+  replayDeadLetters,
+} from "./operator/commands.ts";
 import { decodeMethodRequest } from "./methods/method-call.ts";
 import { openListener } from "./open-listener.ts";
 import { openRunning, type Running } from "./running.ts";
-import { statusOf } from "./status.ts";
+import { statusOf } from "./operator/status.ts";
 import { serviceView, type Twin } from "./twins/twin.ts";
 import type { TwinName } from "./twins/twins.ts";
 

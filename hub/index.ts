@@ -3,7 +3,7 @@
  * is somebody at the other end of a MessagePort.
  */
 export * from "./face.ts";
-export { createHubThread, type HubThread } from "./client.ts";
+export { createHubThread, type HubThread } from "./thread/client.ts";
 export { buildConnectionString } from "./identity/connection-string.ts";
 export { keysOf } from "./identity/identity.ts";
 export { newKeys } from "./identity/keys.ts";
@@ -12,4 +12,4 @@ export { Vault, VAULT_KEY_BYTES } from "./identity/vault.ts";
 export { excerpt as routeExcerpt } from "./router/errors.ts";
 export { checkDesired } from "./twins/limits.ts";
 export { parseRoute } from "./router/parse.ts";
-export { checkStore, isStoreDoubtful, isStoreEmpty, type StoreVerdict } from "./store-check.ts";
+export { checkStore, isStoreDoubtful, isStoreEmpty, type StoreVerdict } from "./store/store-check.ts";

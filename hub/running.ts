@@ -1,19 +1,19 @@
 /** The parts of a hub that runs, and how they are put together: store, engine, routes, modules, clients. */
-import { AmqpClients } from "./amqp-clients.ts";
+import { AmqpClients } from "./amqp/amqp-clients.ts";
 import { Clients } from "./clients/clients.ts";
 import { Engine } from "./engine.ts";
 import type { Compaction, HubConfig } from "./face.ts";
-import { Gauges } from "./gauges.ts";
+import { Gauges } from "./operator/gauges.ts";
 import type { Identities } from "./identity/identities.ts";
 import { openIdentities } from "./identity/open-identities.ts";
 import { Compactor } from "./journal/compactor.ts";
 import { systemClock } from "./journal/powered-clock.ts";
 import { Methods } from "./methods/methods.ts";
-import { Modules } from "./modules.ts";
+import { Modules } from "./modules/modules.ts";
 import type { Listener } from "./mqtt/listener.ts";
 import { Sessions } from "./mqtt/sessions.ts";
-import { openStore } from "./open-store.ts";
-import { restore } from "./restore.ts";
+import { openStore } from "./store/open-store.ts";
+import { restore } from "./store/restore.ts";
 import { Routes } from "./routes.ts";
 import { AGENT_MODULE, HUB_MODULE } from "./sources.ts";
 import { TwinChangeMessages } from "./twins/twin-changes.ts";

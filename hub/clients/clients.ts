@@ -12,7 +12,7 @@ import type { Engine } from "../engine.ts";
 import type { ConnectedClient, Identity } from "../face.ts";
 import type { Identities } from "../identity/identities.ts";
 import type { Methods, MethodTarget } from "../methods/methods.ts";
-import type { Modules } from "../modules.ts";
+import type { Modules } from "../modules/modules.ts";
 import { messagePath } from "../router/source.ts";
 import { twinFailed, twinPatched, twinRead, twinRefused, type TwinAnswer } from "../twins/twin-answer.ts";
 import { clientView } from "../twins/twin.ts";

@@ -4,7 +4,7 @@
  */
 import { CLOCK_SKEW_MS } from "../identity/sas.ts";
 import { MESSAGE_BYTES_MAX, NO_SECTIONS } from "../../abi/index.ts";
-import { ClientTroubles } from "../client-troubles.ts";
+import { ClientTroubles } from "../operator/client-troubles.ts";
 import type { Client } from "../clients/client.ts";
 import type { Clients } from "../clients/clients.ts";
 import { deliveryHostOf } from "../delivery-host.ts";

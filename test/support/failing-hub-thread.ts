@@ -3,7 +3,7 @@
  * says so. The file is taken away, so that the next thread lives.
  */
 import { existsSync, rmSync } from "node:fs";
-import "../../hub/thread.ts";
+import "../../hub/thread/thread.ts";
 
 const LOOK_MS = 20;
 const trigger = process.env["SANDPIPER_TEST_FAIL_HUB"]!;

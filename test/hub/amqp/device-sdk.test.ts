@@ -5,7 +5,7 @@ import { join } from "node:path";
 import amqpTransport from "azure-iot-device-amqp";
 import device, { type Client, type Message as SdkMessage, type ModuleClient } from "azure-iot-device";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { createHubThread, type HubThread } from "../../../hub/client.ts";
+import { createHubThread, type HubThread } from "../../../hub/thread/client.ts";
 import { STORE_DEFAULTS, type KeyedIdentity } from "../../../hub/face.ts";
 import { buildConnectionString } from "../../../hub/identity/connection-string.ts";
 import { newKeys } from "../../../hub/identity/keys.ts";

@@ -7,7 +7,7 @@ import amqpTransport from "azure-iot-device-amqp";
 import mqttTransport from "azure-iot-device-mqtt";
 import mqtt, { type MqttClient } from "mqtt";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { createHubThread, type HubThread } from "../../../hub/client.ts";
+import { createHubThread, type HubThread } from "../../../hub/thread/client.ts";
 import type { Authentication } from "../../../hub/face.ts";
 import { newKeys } from "../../../hub/identity/keys.ts";
 import {

@@ -10,7 +10,7 @@ import amqpTransport from "azure-iot-device-amqp";
 import device from "azure-iot-device";
 import mqttTransport from "azure-iot-device-mqtt";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createHubThread, type HubThread } from "../../../hub/client.ts";
+import { createHubThread, type HubThread } from "../../../hub/thread/client.ts";
 import { buildConnectionString } from "../../../hub/identity/connection-string.ts";
 import { newKeys } from "../../../hub/identity/keys.ts";
 import { GATEWAY, TEST_STORE } from "../../support/hub.ts";

@@ -19,7 +19,7 @@ import { Engine } from "../../../hub/engine.ts";
 import type { QueueDefaults, RouteTable } from "../../../hub/face.ts";
 import { MemoryStore } from "../../../hub/journal/memory-store.ts";
 import { systemClock, type Clock } from "../../../hub/journal/powered-clock.ts";
-import { Modules } from "../../../hub/modules.ts";
+import { Modules } from "../../../hub/modules/modules.ts";
 import { messagePath } from "../../../hub/router/source.ts";
 import { Routes } from "../../../hub/routes.ts";
 import { bodiesOf, bodyAt } from "../frames.ts";

@@ -3,7 +3,7 @@ import { fork, type ChildProcess } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Hub, HubConfig, HubStarted, StoreConfig } from "../../../hub/face.ts";
-import { caller } from "../../../hub/rpc.ts";
+import { caller } from "../../../hub/thread/rpc.ts";
 import { GATEWAY, TEST_STORE } from "../hub.ts";
 
 /** The folder that the project is built to: the one this file was built to, or the one beside the sources. */

@@ -6,9 +6,9 @@
 import { readFile } from "node:fs/promises";
 import { BroadcastChannel } from "node:worker_threads";
 import { DEFAULT_GRANTS, MEMORY_BYTES_MAX } from "../../../abi/index.ts";
-import { createHubThread, type HubThread } from "../../../hub/client.ts";
+import { createHubThread, type HubThread } from "../../../hub/thread/client.ts";
 import type { HubConfig, HubStarted } from "../../../hub/face.ts";
-import { serve } from "../../../hub/rpc.ts";
+import { serve } from "../../../hub/thread/rpc.ts";
 import type { ModuleRunner } from "../../bench/gateway-parts.ts";
 import { WALL_CLOCK } from "./wall-clock.ts";
 

@@ -15,4 +15,4 @@ channel.onmessage = (message: unknown) => {
 };
 channel.unref();
 
-await import("../../../hub/thread.ts");
+await import("../../../hub/thread/thread.ts");

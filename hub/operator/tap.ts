@@ -6,14 +6,14 @@
  * A hub that nobody taps asks one question a turn. One that is tapped walks the headers of one slab per lane and
  * tap while the rate allows, and copies at most `perSecond` messages a second.
  */
-import { entryOffset, entryTotal, SandpiperError, type Block } from "../abi/index.ts";
-import type { Endpoints } from "./endpoints/endpoints.ts";
+import { entryOffset, entryTotal, SandpiperError, type Block } from "../../abi/index.ts";
+import type { Endpoints } from "../endpoints/endpoints.ts";
 import { eventRecord } from "./events.ts";
-import type { EventRecord, TapPage } from "./face.ts";
-import type { Lane } from "./journal/lane.ts";
-import type { Clock } from "./journal/powered-clock.ts";
-import type { Slab } from "./journal/slab.ts";
-import type { Sources } from "./sources.ts";
+import type { EventRecord, TapPage } from "../face.ts";
+import type { Lane } from "../journal/lane.ts";
+import type { Clock } from "../journal/powered-clock.ts";
+import type { Slab } from "../journal/slab.ts";
+import type { Sources } from "../sources.ts";
 
 export const TAPS_MAX = 8;
 /** Messages one tap may copy per second. */

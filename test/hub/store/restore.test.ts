@@ -1,10 +1,10 @@
 /** What an empty store begins with, when another one was lost. */
 import { expect, test } from "vitest";
-import type { HubRestore } from "../../hub/face.ts";
-import { LocalHub } from "../../hub/hub.ts";
-import { keysOf, STORE_DEFAULTS } from "../../hub/index.ts";
-import { restore } from "../../hub/restore.ts";
-import { tempDir } from "../support/temp-dir.ts";
+import type { HubRestore } from "../../../hub/face.ts";
+import { LocalHub } from "../../../hub/hub.ts";
+import { keysOf, STORE_DEFAULTS } from "../../../hub/index.ts";
+import { restore } from "../../../hub/store/restore.ts";
+import { tempDir } from "../../support/temp-dir.ts";
 
 const device = (deviceId: string, key: string) => ({
   deviceId,

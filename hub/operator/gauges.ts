@@ -2,10 +2,10 @@
  * What an operator reads off a hub: rates of queues and the use of flash, over the last minute. A timer samples
  * positions that are there anyway, so that no message pays for being counted.
  */
-import type { Engine } from "./engine.ts";
-import type { FlashBudget, QueueStatus } from "./face.ts";
+import type { Engine } from "../engine.ts";
+import type { FlashBudget, QueueStatus } from "../face.ts";
 import { flashUse, NOTHING_WRITTEN, type FlashSample } from "./flash-budget.ts";
-import type { Lane } from "./journal/lane.ts";
+import type { Lane } from "../journal/lane.ts";
 import { queueStatus, START, type LanePlace } from "./queue-status.ts";
 import { SAMPLE_EVERY_MS, Samples } from "./samples.ts";
 

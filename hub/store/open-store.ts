@@ -1,8 +1,8 @@
 /** The store that a hub's configuration asks for. */
-import type { StoreConfig } from "./face.ts";
-import { MemoryStore } from "./journal/memory-store.ts";
-import { openRedo, openWithoutRedo } from "./journal/redo/open-redo.ts";
-import type { Store } from "./journal/store.ts";
+import type { StoreConfig } from "../face.ts";
+import { MemoryStore } from "../journal/memory-store.ts";
+import { openRedo, openWithoutRedo } from "../journal/redo/open-redo.ts";
+import type { Store } from "../journal/store.ts";
 
 /** @throws {SandpiperError} SP_STORE_OPEN, SP_STORE_FORMAT, SP_STORE_CORRUPT */
 export async function openStore(dir: string, config: StoreConfig): Promise<Store> {

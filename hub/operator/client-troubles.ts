@@ -3,7 +3,7 @@
  * connect. What a client is told (contract §4.1) does not say. The latest trouble of each of the last few
  * clients; whoever may knock can push others out of the list, and no more than that.
  */
-import type { ClientTrouble } from "./face.ts";
+import type { ClientTrouble } from "../face.ts";
 
 const CLIENTS_MAX = 8;
 const NAME_CHARACTERS_MAX = 128;

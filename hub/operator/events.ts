@@ -1,8 +1,8 @@
 /** Entries and letters as plain data, for whoever reads a log from outside. */
-import { decodeFrame, ENTRY, type Block } from "../abi/index.ts";
-import { reasonOf } from "./endpoints/letter.ts";
-import type { DeadLetter, EventRecord } from "./face.ts";
-import type { Sources } from "./sources.ts";
+import { decodeFrame, ENTRY, type Block } from "../../abi/index.ts";
+import { reasonOf } from "../endpoints/letter.ts";
+import type { DeadLetter, EventRecord } from "../face.ts";
+import type { Sources } from "../sources.ts";
 
 export function eventRecord(block: Block, entryAt: number, offset: number, sources: Sources): EventRecord {
   const { sourceId, enqueuedWall, uid, systemProperties, properties, body } = decodeFrame(

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { StoreReport } from "./examine.ts";
-import { endsEarly, isEmptyFile } from "./journal/lmdb-file.ts";
+import { endsEarly, isEmptyFile } from "../journal/lmdb-file.ts";
 
 export type { StoreReport } from "./examine.ts";
 

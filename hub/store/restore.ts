@@ -1,7 +1,7 @@
 /** Gives a store that was begun anew what was kept outside it. What the store has already is not overwritten. */
-import type { HubRestore, NewIdentity } from "./face.ts";
-import type { Identities } from "./identity/identities.ts";
-import type { Routes } from "./routes.ts";
+import type { HubRestore, NewIdentity } from "../face.ts";
+import type { Identities } from "../identity/identities.ts";
+import type { Routes } from "../routes.ts";
 
 /** Durable when it resolves. Routes come first: what is taken without them would be dropped. */
 export async function restore(

@@ -3,15 +3,15 @@
  * out of its log, so that a crash at any time leaves it in exactly one of the two. It keeps its uid, source, hops
  * and time (J30); its time to live begins anew, by the route in force.
  */
-import { Block, ENTRY, entryTotal, frameSource, frameTotal } from "../abi/index.ts";
-import type { Endpoint } from "./endpoints/endpoint.ts";
-import { reasonOf, withoutReason } from "./endpoints/letter.ts";
-import type { Engine } from "./engine.ts";
-import type { Replayed, ReplayRefusal } from "./face.ts";
-import type { Lane } from "./journal/lane.ts";
-import { FrameMessage } from "./router/frame-message.ts";
-import { choose, type ActiveRoute } from "./router/router.ts";
-import { messagePath } from "./router/source.ts";
+import { Block, ENTRY, entryTotal, frameSource, frameTotal } from "../../abi/index.ts";
+import type { Endpoint } from "../endpoints/endpoint.ts";
+import { reasonOf, withoutReason } from "../endpoints/letter.ts";
+import type { Engine } from "../engine.ts";
+import type { Replayed, ReplayRefusal } from "../face.ts";
+import type { Lane } from "../journal/lane.ts";
+import { FrameMessage } from "../router/frame-message.ts";
+import { choose, type ActiveRoute } from "../router/router.ts";
+import { messagePath } from "../router/source.ts";
 
 /** Letters that are replayed in one turn: others get theirs between. */
 const LETTERS_PER_TURN_MAX = 64;

@@ -1,13 +1,18 @@
 /** Dead letters in the operator's hands: read, replayed, purged, over crashes. */
 import { describe, expect, test } from "vitest";
-import { LocalHub } from "../../hub/hub.ts";
-import { findDeadLetter, listDeadLetters, purgeDeadLetters, replayDeadLetters } from "../../hub/operator.ts";
-import { MemoryStore } from "../../hub/journal/memory-store.ts";
-import { TABLE } from "../../hub/journal/tables.ts";
-import { EngineBench, UNBOUNDED, type EngineBenchOptions } from "../support/faults/engine-bench.ts";
-import { until } from "../support/faults/window.ts";
-import { frameOf } from "../support/frames.ts";
-import { seeded } from "../support/seed.ts";
+import { LocalHub } from "../../../hub/hub.ts";
+import {
+  findDeadLetter,
+  listDeadLetters,
+  purgeDeadLetters,
+  replayDeadLetters,
+} from "../../../hub/operator/commands.ts";
+import { MemoryStore } from "../../../hub/journal/memory-store.ts";
+import { TABLE } from "../../../hub/journal/tables.ts";
+import { EngineBench, UNBOUNDED, type EngineBenchOptions } from "../../support/faults/engine-bench.ts";
+import { until } from "../../support/faults/window.ts";
+import { frameOf } from "../../support/frames.ts";
+import { seeded } from "../../support/seed.ts";
 
 const ENDPOINT = "filter/in";
 const TO_FILTER = 'FROM /messages/* INTO BrokeredEndpoint("/modules/filter/inputs/in")';

@@ -2,12 +2,12 @@
  * What an operator does to queues, by the names of their endpoints: looks at dead letters, replays and purges
  * them, taps. A name that does not exist is refused with those that do.
  */
-import { SandpiperError } from "../abi/index.ts";
-import { DEAD_LETTER_PREFIX } from "./endpoints/endpoint.ts";
-import type { Engine } from "./engine.ts";
+import { SandpiperError } from "../../abi/index.ts";
+import { DEAD_LETTER_PREFIX } from "../endpoints/endpoint.ts";
+import type { Engine } from "../engine.ts";
 import { deadLetter } from "./events.ts";
-import type { DeadLetter, LetterPlace, Replayed } from "./face.ts";
-import type { Lane } from "./journal/lane.ts";
+import type { DeadLetter, LetterPlace, Replayed } from "../face.ts";
+import type { Lane } from "../journal/lane.ts";
 import { replay } from "./replay.ts";
 
 /** Names that a refusal lists. */

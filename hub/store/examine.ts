@@ -4,13 +4,13 @@
  */
 import { closeSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { Block, SandpiperError } from "../abi/index.ts";
-import { DATABASE_FILE } from "./journal/lmdb-environment.ts";
-import { isEmptyFile } from "./journal/lmdb-file.ts";
-import { openAsLeft } from "./journal/redo/open-redo.ts";
-import { isChain } from "./journal/slab.ts";
-import type { RecoveredLane, Store } from "./journal/store.ts";
-import { TABLE } from "./journal/tables.ts";
+import { Block, SandpiperError } from "../../abi/index.ts";
+import { DATABASE_FILE } from "../journal/lmdb-environment.ts";
+import { isEmptyFile } from "../journal/lmdb-file.ts";
+import { openAsLeft } from "../journal/redo/open-redo.ts";
+import { isChain } from "../journal/slab.ts";
+import type { RecoveredLane, Store } from "../journal/store.ts";
+import { TABLE } from "../journal/tables.ts";
 
 const READ_BYTES = 1024 * 1024;
 

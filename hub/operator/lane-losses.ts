@@ -1,5 +1,5 @@
 /** What each lane lost since the hub started, other than to its consumer. */
-import type { Lane } from "./journal/lane.ts";
+import type { Lane } from "../journal/lane.ts";
 
 export interface Losses {
   /** Messages whose time to live ended. */

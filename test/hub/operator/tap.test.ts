@@ -1,9 +1,9 @@
 /** Taps: what they show, what they leave out, and that they hold nothing up. */
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { openTap } from "../../hub/operator.ts";
-import { TAP_EVENTS_MAX, TAP_UNREAD_MS_MAX, TAPS_MAX } from "../../hub/tap.ts";
-import { EngineBench } from "../support/faults/engine-bench.ts";
-import { until } from "../support/faults/window.ts";
+import { openTap } from "../../../hub/operator/commands.ts";
+import { TAP_EVENTS_MAX, TAP_UNREAD_MS_MAX, TAPS_MAX } from "../../../hub/operator/tap.ts";
+import { EngineBench } from "../../support/faults/engine-bench.ts";
+import { until } from "../../support/faults/window.ts";
 
 const TO_FILTER =
   'FROM /messages/* WHERE NOT IS_DEFINED($connectionModuleId) INTO BrokeredEndpoint("/modules/filter/inputs/in")';

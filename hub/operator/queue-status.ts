@@ -1,8 +1,8 @@
 /** One lane of an endpoint as an operator sees it. */
-import { ENTRY, frameEnqueued } from "../abi/index.ts";
-import type { Endpoint } from "./endpoints/endpoint.ts";
-import type { QueueStatus } from "./face.ts";
-import type { Lane } from "./journal/lane.ts";
+import { ENTRY, frameEnqueued } from "../../abi/index.ts";
+import type { Endpoint } from "../endpoints/endpoint.ts";
+import type { QueueStatus } from "../face.ts";
+import type { Lane } from "../journal/lane.ts";
 import type { Losses } from "./lane-losses.ts";
 
 /** How far a lane had come at some time. */

@@ -4,8 +4,8 @@
  */
 import { existsSync } from "node:fs";
 import { Worker } from "node:worker_threads";
-import { SandpiperError } from "../abi/index.ts";
-import type { Hub } from "./face.ts";
+import { SandpiperError } from "../../abi/index.ts";
+import type { Hub } from "../face.ts";
 import { caller } from "./rpc.ts";
 
 /** How long the thread may take to close its store before it is ended, ms. */

@@ -1,6 +1,6 @@
 /** What `sandpiper status` says of the hub: state, counters of every part, flash budget, clients refused. */
-import type { HubStatus } from "./face.ts";
-import type { Running } from "./running.ts";
+import type { HubStatus } from "../face.ts";
+import type { Running } from "../running.ts";
 
 type Told = Pick<Running, "engine" | "clients" | "sessions" | "gauges" | "compactor">;
 

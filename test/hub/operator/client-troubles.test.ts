@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { ClientTroubles } from "../../hub/client-troubles.ts";
-import { startHub } from "../support/hub.ts";
+import { ClientTroubles } from "../../../hub/operator/client-troubles.ts";
+import { startHub } from "../../support/hub.ts";
 
 test("each client is there once, with its latest trouble, the latest client first", () => {
   const troubles = new ClientTroubles();

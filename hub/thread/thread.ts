@@ -3,7 +3,7 @@
  * unacknowledged, and whoever owns the thread makes a new one.
  */
 import { parentPort } from "node:worker_threads";
-import { LocalHub } from "./hub.ts";
+import { LocalHub } from "../hub.ts";
 import { serve } from "./rpc.ts";
 
 if (parentPort === null) throw new Error("hub/thread is the entry of a worker thread");

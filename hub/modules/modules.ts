@@ -3,15 +3,15 @@
  * attached. Their results are steps of the journal.
  */
 import type { MessagePort } from "node:worker_threads";
-import { ENTRY, SandpiperError, type Fault } from "../abi/index.ts";
-import type { Engine } from "./engine.ts";
-import type { ModuleOpen, ModuleOpened } from "./face.ts";
-import { applyEffects, type OutputPlan, type ResultSink } from "./endpoints/fan-out.ts";
-import type { LetterOrigin } from "./endpoints/letter.ts";
-import { ModuleLink, type LinkHost, type SentBatch, type Suspect } from "./endpoints/module-link.ts";
-import { TABLE } from "./journal/tables.ts";
+import { ENTRY, SandpiperError, type Fault } from "../../abi/index.ts";
+import type { Engine } from "../engine.ts";
+import type { ModuleOpen, ModuleOpened } from "../face.ts";
+import { applyEffects, type OutputPlan, type ResultSink } from "../endpoints/fan-out.ts";
+import type { LetterOrigin } from "../endpoints/letter.ts";
+import { ModuleLink, type LinkHost, type SentBatch, type Suspect } from "../endpoints/module-link.ts";
+import { TABLE } from "../journal/tables.ts";
 import { ModuleTimers } from "./module-timers.ts";
-import { messagePath } from "./router/source.ts";
+import { messagePath } from "../router/source.ts";
 
 /** How long a module that is closed politely may take to return what it has in hand, ms (J27). */
 const DRAIN_MS_MAX = 5_000;

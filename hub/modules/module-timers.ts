@@ -2,8 +2,8 @@
  * Periodic timers of a module (`@every`), in powered time. A tick that finds the last one still waiting is
  * counted into it, so that a slow module never has a queue of ticks (J31).
  */
-import { Block, ENTRY, ENTRY_FLAG, RECORD, TIMER_TICK } from "../abi/index.ts";
-import type { ModuleLink } from "./endpoints/module-link.ts";
+import { Block, ENTRY, ENTRY_FLAG, RECORD, TIMER_TICK } from "../../abi/index.ts";
+import type { ModuleLink } from "../endpoints/module-link.ts";
 
 export class ModuleTimers {
   readonly #timers: readonly { readonly periodMs: number }[];

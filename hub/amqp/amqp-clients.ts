@@ -3,36 +3,36 @@
  * are what it wants. Several identities may share a connection; when one of them is taken over or removed its
  * links go, and the others stay (contract §5.1). What any protocol has in common is in `hub/clients/`.
  */
-import type { ShownCertificate } from "./identity/client-certificate.ts";
-import type { CloseCode, CloseReason } from "./amqp/close-reason.ts";
-import type { AmqpError } from "./amqp/codec.ts";
-import type { AmqpConnection } from "./amqp/connection.ts";
-import { DeliveryLink, type DeliveryLinkHost } from "./amqp/delivery-link.ts";
+import type { ShownCertificate } from "../identity/client-certificate.ts";
+import type { CloseCode, CloseReason } from "./close-reason.ts";
+import type { AmqpError } from "./codec.ts";
+import type { AmqpConnection } from "./connection.ts";
+import { DeliveryLink, type DeliveryLinkHost } from "./delivery-link.ts";
 import {
   identityName,
   type AmqpHandler,
   type AmqpIdentity,
   type LinkRequest,
   type TokenVerdict,
-} from "./amqp/handler.ts";
-import type { OutgoingLink } from "./amqp/outgoing-link.ts";
-import { AMQP_LIMITS } from "./amqp/limits.ts";
-import { MethodLink } from "./amqp/method-link.ts";
-import { REFUSED } from "./amqp/outcome.ts";
-import type { Answer, ClientServices, MethodCall } from "./amqp/services.ts";
-import { TelemetryLink, type TelemetryHost } from "./amqp/telemetry-link.ts";
-import { TwinLink } from "./amqp/twin-link.ts";
-import type { ClientTroubles } from "./client-troubles.ts";
-import type { ClientChannel, ClientEnd, ModuleInput } from "./clients/channel.ts";
-import type { Client } from "./clients/client.ts";
-import type { Clients } from "./clients/clients.ts";
-import { deliveryHostOf } from "./delivery-host.ts";
-import type { Endpoint } from "./endpoints/endpoint.ts";
-import { Publisher } from "./endpoints/publisher.ts";
-import type { Engine } from "./engine.ts";
-import { CLOCK_SKEW_MS } from "./identity/sas.ts";
-import type { MethodInvocation } from "./methods/methods.ts";
-import type { TwinAnswer } from "./twins/twin-answer.ts";
+} from "./handler.ts";
+import type { OutgoingLink } from "./outgoing-link.ts";
+import { AMQP_LIMITS } from "./limits.ts";
+import { MethodLink } from "./method-link.ts";
+import { REFUSED } from "./outcome.ts";
+import type { Answer, ClientServices, MethodCall } from "./services.ts";
+import { TelemetryLink, type TelemetryHost } from "./telemetry-link.ts";
+import { TwinLink } from "./twin-link.ts";
+import type { ClientTroubles } from "../operator/client-troubles.ts";
+import type { ClientChannel, ClientEnd, ModuleInput } from "../clients/channel.ts";
+import type { Client } from "../clients/client.ts";
+import type { Clients } from "../clients/clients.ts";
+import { deliveryHostOf } from "../delivery-host.ts";
+import type { Endpoint } from "../endpoints/endpoint.ts";
+import { Publisher } from "../endpoints/publisher.ts";
+import type { Engine } from "../engine.ts";
+import { CLOCK_SKEW_MS } from "../identity/sas.ts";
+import type { MethodInvocation } from "../methods/methods.ts";
+import type { TwinAnswer } from "../twins/twin-answer.ts";
 
 /** How connections end without anything being wrong, or with it said already. */
 const ORDINARY_ENDS: ReadonlySet<CloseCode> = new Set([

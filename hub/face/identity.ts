@@ -1,5 +1,5 @@
 /** The part of the hub's face that is about identities; structured-cloneable, like all of it. */
-import type { CertificateAuthentication } from "./identity/client-certificate.ts";
+import type { CertificateAuthentication } from "../identity/client-certificate.ts";
 
 /** How an identity proves itself (contract §6). */
 export type Authentication =

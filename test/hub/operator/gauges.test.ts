@@ -1,11 +1,11 @@
 /** Rates and the use of flash, from samples alone. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { Gauges } from "../../hub/gauges.ts";
-import { flashUse, NOTHING_WRITTEN } from "../../hub/flash-budget.ts";
-import { EngineBench, UNBOUNDED } from "../support/faults/engine-bench.ts";
-import { frameOf } from "../support/frames.ts";
-import { startHub } from "../support/hub.ts";
+import { Gauges } from "../../../hub/operator/gauges.ts";
+import { flashUse, NOTHING_WRITTEN } from "../../../hub/operator/flash-budget.ts";
+import { EngineBench, UNBOUNDED } from "../../support/faults/engine-bench.ts";
+import { frameOf } from "../../support/frames.ts";
+import { startHub } from "../../support/hub.ts";
 
 const TO_FILTER = 'FROM /messages/* INTO BrokeredEndpoint("/modules/filter/inputs/in")';
 
@@ -94,7 +94,7 @@ test("a hub's status has what was written, and docs/operations.md every counter 
   expect(counters["log_bytes"]).toBeGreaterThan(1000);
   expect(flash.sinceStart).toMatchObject({ messages: 1 });
   expect(flash.sinceStart.bytesPerMessage).toBeGreaterThan(1000);
-  const page = readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8");
+  const page = readFileSync(new URL("../../../docs/operations.md", import.meta.url), "utf8");
   const documented = [...page.matchAll(/^\| `([a-z_]+)`/gm)].map(([, name]) => name);
   expect(new Set(documented)).toEqual(new Set(Object.keys(counters)));
 });

@@ -1,6 +1,6 @@
 /** What the journal costs the flash that it lies on: bytes per second, per message and per day. Pure. */
-import type { FlashUse } from "./face.ts";
-import type { StoreWritten } from "./journal/store.ts";
+import type { FlashUse } from "../face.ts";
+import type { StoreWritten } from "../journal/store.ts";
 
 const SECONDS_PER_DAY = 24 * 60 * 60;
 

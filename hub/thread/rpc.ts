@@ -3,7 +3,7 @@
  * back. Both ends of the hub's thread boundary are here, so that they cannot drift apart.
  */
 import { MessagePort } from "node:worker_threads";
-import { fromErrorRecord, toErrorRecord, type ErrorRecord } from "../abi/index.ts";
+import { fromErrorRecord, toErrorRecord, type ErrorRecord } from "../../abi/index.ts";
 
 interface Call {
   readonly id: number;
