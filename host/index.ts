@@ -2,24 +2,34 @@
  * The host's face. Importing it costs nothing to speak of: what is heavy (the server, the hub, the agent,
  * certificates) is loaded by the function that needs it, because every command passes through here.
  */
-import type * as OfflineStore from "./offline-store.ts";
+import type * as OfflineStore from "./store/offline-store.ts";
 
 export * from "./errors.ts";
-export { decodeGatewayConfig, ID_PATTERN, readGatewayConfig, type GatewayConfig } from "./gateway-config.ts";
+export {
+  decodeGatewayConfig,
+  ID_PATTERN,
+  readGatewayConfig,
+  type GatewayConfig,
+} from "./folder/gateway-config.ts";
 export {
   existingGateway,
   gatewayPaths,
   initGateway,
   type GatewayPaths,
   type InitOptions,
-} from "./gateway-folder.ts";
-export { createGateway, type Gateway, type GatewayStarted } from "./gateway.ts";
+} from "./folder/gateway-folder.ts";
+export { createGateway, type Gateway, type GatewayStarted } from "./gateway/gateway.ts";
 export const checkOfflineStore: typeof OfflineStore.checkOfflineStore = async (dir) =>
-  (await import("./offline-store.ts")).checkOfflineStore(dir);
+  (await import("./store/offline-store.ts")).checkOfflineStore(dir);
 export const setOfflineStoreAside: typeof OfflineStore.setOfflineStoreAside = async (dir, forget) =>
-  (await import("./offline-store.ts")).setOfflineStoreAside(dir, forget);
+  (await import("./store/offline-store.ts")).setOfflineStoreAside(dir, forget);
 export { JsonSyntaxError, parseJsonText } from "./json-text.ts";
 export { createLineLog, LOG_LEVELS, type Log, type LogLevel } from "./log.ts";
 export * from "./management/api.ts";
-export { addTrustedKey, listTrustedKeys, removeTrustedKey, type TrustedKeyView } from "./trust-file.ts";
+export {
+  addTrustedKey,
+  listTrustedKeys,
+  removeTrustedKey,
+  type TrustedKeyView,
+} from "./folder/trust-file.ts";
 export { createManagementClient, type ManagementClient } from "./management/client.ts";

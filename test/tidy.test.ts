@@ -125,7 +125,7 @@ const RULES: readonly Rule[] = [
       file("host/a.ts", 'import { Engine } from "../hub/engine.ts";'),
       file("host/b.ts", 'import { STORE_DEFAULTS } from "../hub/face.ts";'),
       file("host/c.ts", 'const late = await import("../toolchain/index.ts");'),
-      file("toolchain/a.ts", 'import "../host/gateway.ts";'),
+      file("toolchain/a.ts", 'import "../host/gateway/gateway.ts";'),
     ],
   },
   {

@@ -21,7 +21,7 @@ import type {
   TwinView,
 } from "../../hub/index.ts";
 import type { DeploymentStatus } from "../agent/index.ts";
-import type { SetAside } from "../set-aside.ts";
+import type { SetAside } from "../store/set-aside.ts";
 
 export type { DeploymentStatus, ModuleView } from "../agent/index.ts";
 

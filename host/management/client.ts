@@ -7,8 +7,8 @@ import { request as httpRequest, type IncomingMessage } from "node:http";
 import { createInterface } from "node:readline";
 import { fromErrorRecord, SandpiperError, type ErrorRecord } from "../../abi/index.ts";
 import { GatewayError } from "../errors.ts";
-import { gatewayPaths, type GatewayPaths } from "../gateway-folder.ts";
-import { socketPath, type SocketPath } from "../socket-path.ts";
+import { gatewayPaths, type GatewayPaths } from "../folder/gateway-folder.ts";
+import { socketPath, type SocketPath } from "../folder/socket-path.ts";
 import {
   letterPlaceText,
   type Compaction,

@@ -4,7 +4,7 @@
  */
 import { SandpiperError } from "../../abi/index.ts";
 import { buildConnectionString, keysOf, newKeys, type Identity, type NewIdentity } from "../../hub/index.ts";
-import { ID_PATTERN, ID_RULE } from "../gateway-config.ts";
+import { ID_PATTERN, ID_RULE } from "../folder/gateway-config.ts";
 import {
   LOGIN_SECS_MAX,
   type DeviceCreated,

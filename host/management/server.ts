@@ -8,7 +8,7 @@
  */
 import { chmod, rm } from "node:fs/promises";
 import type { Log } from "../log.ts";
-import { socketPath } from "../socket-path.ts";
+import { socketPath } from "../folder/socket-path.ts";
 import type { ManagementBackend } from "./backend.ts";
 import { deviceRoutes } from "./devices.ts";
 import { createHttpServer } from "./http.ts";

@@ -84,7 +84,7 @@ export function createHubThread(entry: URL = defaultEntry()): HubThread {
 /** From source (tests), the thread runs the build beside it; of that, the bundle when it was made. */
 function defaultEntry(): URL {
   const here = import.meta.url;
-  const build = new URL(here.endsWith(".ts") ? "../dist/hub/" : "./", here);
+  const build = new URL(here.endsWith(".ts") ? "../../dist/hub/thread/" : "./", here);
   const bundle = new URL("./thread.bundle.js", build);
   return existsSync(bundle) ? bundle : new URL("./thread.js", build);
 }

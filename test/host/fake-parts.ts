@@ -1,6 +1,6 @@
 /** A hub and an agent that do nothing but remember what was asked of them, and fail when told to. */
 import type { Hub, HubConfig, HubThread } from "../../hub/index.ts";
-import type { GatewayParts } from "../../host/gateway.ts";
+import type { GatewayParts } from "../../host/gateway/gateway.ts";
 
 export interface FakeHub extends HubThread {
   readonly configs: HubConfig[];

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { SandpiperError } from "../../../abi/index.ts";
 import type { LogFields } from "../../../host/log.ts";
-import { gatewayPaths } from "../../../host/gateway-folder.ts";
+import { gatewayPaths } from "../../../host/folder/gateway-folder.ts";
 import { createManagementClient, type ManagementClient } from "../../../host/management/client.ts";
 import { startManagementServer, type ManagementServer } from "../../../host/management/server.ts";
 import { createFakeBackend, textEvent, type FakeBackend } from "./fake-backend.ts";

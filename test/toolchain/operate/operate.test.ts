@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { verifySasToken } from "../../../hub/identity/sas.ts";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { gatewayPaths } from "../../../host/gateway-folder.ts";
+import { gatewayPaths } from "../../../host/folder/gateway-folder.ts";
 import { startManagementServer, type ManagementServer } from "../../../host/management/server.ts";
 import { createFakeBackend, textEvent, type FakeBackend } from "../../host/management/fake-backend.ts";
 import { DONE, NO_FLASH, quietLog } from "../../host/fake-parts.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { SandpiperError } from "../../../abi/index.ts";
-import { gatewayPaths } from "../../../host/gateway-folder.ts";
+import { gatewayPaths } from "../../../host/folder/gateway-folder.ts";
 import { startManagementServer, type ManagementServer } from "../../../host/management/server.ts";
 import type { DeadLetter, QueueStatus } from "../../../hub/index.ts";
 import { createFakeBackend, textEvent, type FakeBackend } from "../../host/management/fake-backend.ts";

@@ -1,7 +1,7 @@
 /** The folder that a gateway's store lies in, when it is not the gateway's own: made, tried, and locked. */
 import { access, constants, mkdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { FolderError, GatewayError } from "./errors.ts";
+import { FolderError, GatewayError } from "../errors.ts";
 import type { GatewayPaths } from "./gateway-folder.ts";
 import { lockGateway, type GatewayLock } from "./gateway-lock.ts";
 

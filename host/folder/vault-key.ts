@@ -4,10 +4,10 @@
  */
 import { randomBytes } from "node:crypto";
 import { readFile, rm, stat } from "node:fs/promises";
-import { SandpiperError } from "../abi/index.ts";
-import { VAULT_KEY_BYTES } from "../hub/index.ts";
-import { writeDurable } from "./artifacts/durable-file.ts";
-import { VaultFileError } from "./errors.ts";
+import { SandpiperError } from "../../abi/index.ts";
+import { VAULT_KEY_BYTES } from "../../hub/index.ts";
+import { writeDurable } from "../artifacts/durable-file.ts";
+import { VaultFileError } from "../errors.ts";
 
 /** Of the file: base64, and a line end. */
 const TEXT = /^[A-Za-z0-9+/]{43}=\n?$/;

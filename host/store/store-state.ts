@@ -6,8 +6,8 @@
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { StoreVerdict } from "../hub/index.ts";
-import { writeDurable } from "./artifacts/durable-file.ts";
+import type { StoreVerdict } from "../../hub/index.ts";
+import { writeDurable } from "../artifacts/durable-file.ts";
 
 const FILE = "state.json";
 /** So many processes in a row that died young raise the question whether the store is why. */

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { HubKeeper, remakePauseMs } from "../../host/hub-keeper.ts";
-import { STORE_DEFAULTS, type HubConfig } from "../../hub/index.ts";
-import { createFakeHub, quietLog, type FakeHub } from "./fake-parts.ts";
+import { HubKeeper, remakePauseMs } from "../../../host/gateway/hub-keeper.ts";
+import { STORE_DEFAULTS, type HubConfig } from "../../../hub/index.ts";
+import { createFakeHub, quietLog, type FakeHub } from "../fake-parts.ts";
 
 const MINUTE_MS = 60_000;
 const config: HubConfig = {

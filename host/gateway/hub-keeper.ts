@@ -4,10 +4,17 @@
  * fails too often is given up (J18): what the store or the disk does not let it do, trying for ever will not.
  * Before each opening the guard of the store is asked, if there is one: it may set a damaged store aside.
  */
-import type { Hub, HubConfig, HubRestore, HubStarted, HubThread, ListenerCertificate } from "../hub/index.ts";
-import { toErrorRecord } from "../abi/index.ts";
-import { GatewayError } from "./errors.ts";
-import type { Log } from "./log.ts";
+import type {
+  Hub,
+  HubConfig,
+  HubRestore,
+  HubStarted,
+  HubThread,
+  ListenerCertificate,
+} from "../../hub/index.ts";
+import { toErrorRecord } from "../../abi/index.ts";
+import { GatewayError } from "../errors.ts";
+import type { Log } from "../log.ts";
 
 /** Pauses before the first, second, ... time that a hub is made again within the window. */
 const REMAKE_PAUSES_MS = [50, 2_000] as const;

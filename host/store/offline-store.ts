@@ -1,11 +1,11 @@
 /** What an operator does to the store of a gateway that is stopped. Its locks are held meanwhile. */
 import { rm } from "node:fs/promises";
-import { checkStore, isStoreEmpty, type StoreVerdict } from "../hub/index.ts";
-import { readGatewayConfig } from "./gateway-config.ts";
-import { existingGateway, withStorage, type GatewayPaths } from "./gateway-folder.ts";
-import { lockGateway } from "./gateway-lock.ts";
+import { checkStore, isStoreEmpty, type StoreVerdict } from "../../hub/index.ts";
+import { readGatewayConfig } from "../folder/gateway-config.ts";
+import { existingGateway, withStorage, type GatewayPaths } from "../folder/gateway-folder.ts";
+import { lockGateway } from "../folder/gateway-lock.ts";
 import { setAside, type SetAside } from "./set-aside.ts";
-import { takeStorageFolder } from "./storage-folder.ts";
+import { takeStorageFolder } from "../folder/storage-folder.ts";
 
 /** @throws {GatewayError} SP_GATEWAY_RUNNING */
 export const checkOfflineStore = (dir: string): Promise<StoreVerdict> =>

@@ -2,10 +2,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { createGateway, type Gateway } from "../../host/gateway.ts";
-import { gatewayPaths, initGateway } from "../../host/gateway-folder.ts";
-import { createManagementClient } from "../../host/management/client.ts";
-import { createFakeParts, quietLog } from "./fake-parts.ts";
+import { createGateway, type Gateway } from "../../../host/gateway/gateway.ts";
+import { gatewayPaths, initGateway } from "../../../host/folder/gateway-folder.ts";
+import { createManagementClient } from "../../../host/management/client.ts";
+import { createFakeParts, quietLog } from "../fake-parts.ts";
 
 let parent: string;
 let dir: string;

@@ -5,10 +5,10 @@
  */
 import { createHash, createHmac } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { toErrorRecord } from "../abi/index.ts";
-import { Vault, type Hub, type HubRestore, type NewIdentity, type RouteTable } from "../hub/index.ts";
-import { writeDurable } from "./artifacts/durable-file.ts";
-import type { Log } from "./log.ts";
+import { toErrorRecord } from "../../abi/index.ts";
+import { Vault, type Hub, type HubRestore, type NewIdentity, type RouteTable } from "../../hub/index.ts";
+import { writeDurable } from "../artifacts/durable-file.ts";
+import type { Log } from "../log.ts";
 
 const FORMAT = 1;
 /** Fifty thousand identities. Beyond it the last copy that fitted stays. */

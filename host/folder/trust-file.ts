@@ -3,10 +3,10 @@
  * from the next one on, without a restart; what runs already goes on.
  */
 import { createPublicKey, type KeyObject } from "node:crypto";
-import { keyId } from "../abi/index.ts";
-import { writeDurable } from "./artifacts/durable-file.ts";
-import { TrustPolicyError } from "./artifacts/errors.ts";
-import { decodeTrustPolicy, readTrustPolicy, type TrustPolicy } from "./artifacts/trust.ts";
+import { keyId } from "../../abi/index.ts";
+import { writeDurable } from "../artifacts/durable-file.ts";
+import { TrustPolicyError } from "../artifacts/errors.ts";
+import { decodeTrustPolicy, readTrustPolicy, type TrustPolicy } from "../artifacts/trust.ts";
 
 export interface TrustedKeyView {
   readonly name: string;

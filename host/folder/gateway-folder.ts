@@ -6,8 +6,8 @@ import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { hostname as osHostname } from "node:os";
 import { join, resolve } from "node:path";
-import { SandpiperError } from "../abi/index.ts";
-import { ConfigError, FolderError } from "./errors.ts";
+import { SandpiperError } from "../../abi/index.ts";
+import { ConfigError, FolderError } from "../errors.ts";
 import { decodeGatewayConfig, LISTENER_DEFAULTS, type ListenerSettings } from "./gateway-config.ts";
 
 export interface GatewayPaths {
@@ -120,7 +120,7 @@ async function fill(paths: GatewayPaths, configText: string, hostname: string): 
   const folders = [paths.tls, paths.agent, paths.artifacts, paths.logs, paths.store, paths.run];
   try {
     const { makeVaultKey } = await import("./vault-key.ts");
-    const { createCertificates } = await import("./certificates/index.ts");
+    const { createCertificates } = await import("../certificates/index.ts");
     for (const dir of folders) await mkdir(dir, { mode: 0o700 });
     await createCertificates(paths.tls, { hostname, nowMs: Date.now() });
     await makeVaultKey(paths.vaultKey);

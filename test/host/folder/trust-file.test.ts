@@ -3,9 +3,9 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { keyId } from "../../abi/index.ts";
-import { gatewayPaths, initGateway } from "../../host/gateway-folder.ts";
-import { addTrustedKey, listTrustedKeys, removeTrustedKey } from "../../host/trust-file.ts";
+import { keyId } from "../../../abi/index.ts";
+import { gatewayPaths, initGateway } from "../../../host/folder/gateway-folder.ts";
+import { addTrustedKey, listTrustedKeys, removeTrustedKey } from "../../../host/folder/trust-file.ts";
 
 let parent: string;
 let file: string;

@@ -3,21 +3,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import mqtt from "mqtt";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { createGateway, type Gateway } from "../../host/gateway.ts";
-import { initGateway } from "../../host/gateway-folder.ts";
-import { createManagementClient } from "../../host/management/client.ts";
-import { gatewayParts } from "../../host/parts.ts";
-import { addTrustedKey } from "../../host/trust-file.ts";
-import { createHubThread } from "../../hub/index.ts";
-import { compileModule } from "../../toolchain/compile/compile.ts";
-import { signAndWrite } from "../../toolchain/demo/stock-modules.ts";
-import { mqttLogin } from "../../host/management/mqtt-login.ts";
-import { deploymentOf } from "../support/deployment.ts";
-import { quietLog } from "./fake-parts.ts";
+import { createGateway, type Gateway } from "../../../host/gateway/gateway.ts";
+import { initGateway } from "../../../host/folder/gateway-folder.ts";
+import { createManagementClient } from "../../../host/management/client.ts";
+import { gatewayParts } from "../../../host/gateway/parts.ts";
+import { addTrustedKey } from "../../../host/folder/trust-file.ts";
+import { createHubThread } from "../../../hub/index.ts";
+import { compileModule } from "../../../toolchain/compile/compile.ts";
+import { signAndWrite } from "../../../toolchain/demo/stock-modules.ts";
+import { mqttLogin } from "../../../host/management/mqtt-login.ts";
+import { deploymentOf } from "../../support/deployment.ts";
+import { quietLog } from "../fake-parts.ts";
 
 // Hub, agent and sandbox as they are, from the build; only the hub's thread ends when it is told to.
 
-const FAILING_HUB = new URL("../../dist/test/support/failing-hub-thread.js", import.meta.url);
+const FAILING_HUB = new URL("../../../dist/test/support/failing-hub-thread.js", import.meta.url);
 const HEALTHY_SOON = { healthyForMs: 100 };
 const COUNTER = `
 import { Message, kv } from "@sandpiper/module";

@@ -2,12 +2,12 @@
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { SandpiperError } from "../../abi/index.ts";
-import { encodeBackup, IdentityBackup, sealedBackup } from "../../host/identity-backup.ts";
-import { takeVaultKey } from "../../host/vault-key.ts";
-import type { Identity } from "../../hub/index.ts";
-import { tempDir } from "../support/temp-dir.ts";
-import { quietLog } from "./fake-parts.ts";
+import { SandpiperError } from "../../../abi/index.ts";
+import { encodeBackup, IdentityBackup, sealedBackup } from "../../../host/store/identity-backup.ts";
+import { takeVaultKey } from "../../../host/folder/vault-key.ts";
+import type { Identity } from "../../../hub/index.ts";
+import { tempDir } from "../../support/temp-dir.ts";
+import { quietLog } from "../fake-parts.ts";
 
 test("it is made for its owner alone, and is the same from then on", async () => {
   const file = join(await tempDir(), "vault.key");

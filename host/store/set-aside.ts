@@ -4,7 +4,7 @@
  */
 import { open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { writeDurable } from "./artifacts/durable-file.ts";
+import { writeDurable } from "../artifacts/durable-file.ts";
 
 /** Of these, the oldest goes when there is one more: each may be as large as a store. */
 export const SET_ASIDE_MAX = 3;

@@ -3,12 +3,12 @@
  * Our own is renewed in time; what the operator brings is read again, in case it was replaced. A certificate that
  * cannot be renewed or read leaves the one that is shown in place: a gateway runs whatever the state of its papers.
  */
-import { toErrorRecord } from "../abi/index.ts";
-import type { ListenerCertificate, ListenerConfig, ListenerTls } from "../hub/index.ts";
-import type { ServerCertificate } from "./certificates/index.ts";
-import { isSecure, type ListenerSettings } from "./gateway-config.ts";
-import type { GatewayPaths } from "./gateway-folder.ts";
-import type { Log } from "./log.ts";
+import { toErrorRecord } from "../../abi/index.ts";
+import type { ListenerCertificate, ListenerConfig, ListenerTls } from "../../hub/index.ts";
+import type { ServerCertificate } from "../certificates/index.ts";
+import { isSecure, type ListenerSettings } from "../folder/gateway-config.ts";
+import type { GatewayPaths } from "../folder/gateway-folder.ts";
+import type { Log } from "../log.ts";
 
 const CHECK_EVERY_MS = 24 * 60 * 60 * 1000;
 
@@ -108,7 +108,7 @@ export class ListenerCertificates {
   async #read(index: number): Promise<ServerCertificate> {
     const { paths, listeners, log, nowMs } = this.#options;
     const { port, tls } = listeners[index]!;
-    const { loadServerCertificate, EXPIRY_WARN_DAYS } = await import("./certificates/index.ts");
+    const { loadServerCertificate, EXPIRY_WARN_DAYS } = await import("../certificates/index.ts");
     const loaded = await loadServerCertificate(paths.dir, tls, nowMs());
     const { notAfter, daysLeft } = loaded;
     if (daysLeft < EXPIRY_WARN_DAYS) {
@@ -122,7 +122,7 @@ export class ListenerCertificates {
     const { paths, listeners } = this.#options;
     const { deviceAuthorities } = listeners[index]!;
     if (deviceAuthorities === undefined) return {};
-    const { loadDeviceAuthorities } = await import("./certificates/index.ts");
+    const { loadDeviceAuthorities } = await import("../certificates/index.ts");
     return { deviceAuthorities: await loadDeviceAuthorities(paths.dir, deviceAuthorities) };
   }
 
@@ -130,7 +130,7 @@ export class ListenerCertificates {
   async #renew(): Promise<void> {
     const { paths, hostname, listeners, log, nowMs } = this.#options;
     if (!listeners.some(({ protocol, tls }) => isSecure(protocol) && !tls)) return;
-    const { renewServerCertificate } = await import("./certificates/index.ts");
+    const { renewServerCertificate } = await import("../certificates/index.ts");
     try {
       const reason = await renewServerCertificate(paths.tls, { hostname, nowMs: nowMs() });
       if (reason) log.info({ reason }, "server certificate was renewed");

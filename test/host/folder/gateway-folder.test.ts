@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { readGatewayConfig } from "../../host/gateway-config.ts";
-import { gatewayPaths, initGateway } from "../../host/gateway-folder.ts";
+import { readGatewayConfig } from "../../../host/folder/gateway-config.ts";
+import { gatewayPaths, initGateway } from "../../../host/folder/gateway-folder.ts";
 
 let parent: string;
 let dir: string;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { once } from "node:events";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { lockGateway } from "../../host/gateway-lock.ts";
+import { lockGateway } from "../../../host/folder/gateway-lock.ts";
 
 let run: string;
 beforeEach(async () => {

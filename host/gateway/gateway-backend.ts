@@ -1,12 +1,12 @@
 /** What the management API sees of a gateway, from before its hub is there until after it is gone. */
-import { daysLeft } from "./certificates/index.ts";
-import { GatewayError } from "./errors.ts";
-import type { GatewayConfig } from "./gateway-config.ts";
+import { daysLeft } from "../certificates/index.ts";
+import { GatewayError } from "../errors.ts";
+import type { GatewayConfig } from "../folder/gateway-config.ts";
 import type { GatewayAgent } from "./gateway.ts";
 import type { HubKeeper } from "./hub-keeper.ts";
-import type { GatewayState, GatewayStatus } from "./management/api.ts";
-import type { ManagementBackend } from "./management/backend.ts";
-import type { StoreGuard } from "./store-guard.ts";
+import type { GatewayState, GatewayStatus } from "../management/api.ts";
+import type { ManagementBackend } from "../management/backend.ts";
+import type { StoreGuard } from "../store/store-guard.ts";
 
 /** The gateway as it is now. Its owner writes, the API reads. */
 export interface GatewayView {

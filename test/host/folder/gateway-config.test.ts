@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { expect, test } from "vitest";
-import { decodeGatewayConfig, GATEWAY_CONFIG_SCHEMA } from "../../host/gateway-config.ts";
-import { STORE_DEFAULTS } from "../../hub/index.ts";
+import { decodeGatewayConfig, GATEWAY_CONFIG_SCHEMA } from "../../../host/folder/gateway-config.ts";
+import { STORE_DEFAULTS } from "../../../hub/index.ts";
 
 const decode = (text: string) => decodeGatewayConfig(text, "gateway.json");
 
@@ -70,7 +70,7 @@ test("a syntax error has its line and column", async () => {
 });
 
 test("docs/configuration.md names every key and every default", async () => {
-  const page = await readFile(new URL("../../docs/configuration.md", import.meta.url), "utf8");
+  const page = await readFile(new URL("../../../docs/configuration.md", import.meta.url), "utf8");
   for (const { key, schema } of keysOf(GATEWAY_CONFIG_SCHEMA)) {
     const row = page.split("\n").find((line) => line.startsWith(`| \`${key}\``));
     expect(row, key).toBeDefined();

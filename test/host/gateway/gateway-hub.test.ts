@@ -3,13 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import mqtt from "mqtt";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { createGateway, type Gateway, type GatewayStarted } from "../../host/gateway.ts";
-import { gatewayPaths, initGateway } from "../../host/gateway-folder.ts";
-import { encodeBackup } from "../../host/identity-backup.ts";
-import { createManagementClient, type ManagementClient } from "../../host/management/client.ts";
-import { createHubThread, type Hub } from "../../hub/index.ts";
-import { mqttLogin } from "../../host/management/mqtt-login.ts";
-import { createFakeParts, quietLog } from "./fake-parts.ts";
+import { createGateway, type Gateway, type GatewayStarted } from "../../../host/gateway/gateway.ts";
+import { gatewayPaths, initGateway } from "../../../host/folder/gateway-folder.ts";
+import { encodeBackup } from "../../../host/store/identity-backup.ts";
+import { createManagementClient, type ManagementClient } from "../../../host/management/client.ts";
+import { createHubThread, type Hub } from "../../../hub/index.ts";
+import { mqttLogin } from "../../../host/management/mqtt-login.ts";
+import { createFakeParts, quietLog } from "../fake-parts.ts";
 
 // A real hub thread, from the build; the agent alone is not there.
 

@@ -5,21 +5,21 @@
  * The management API comes up first and goes down last, so that a gateway that recovers, drains or is in
  * trouble can be asked about it.
  */
-import { toErrorRecord } from "../abi/index.ts";
-import type { Hub, HubConfig, HubStarted, HubThread, RouteTable } from "../hub/index.ts";
-import type { Agent } from "./agent/index.ts";
+import { toErrorRecord } from "../../abi/index.ts";
+import type { Hub, HubConfig, HubStarted, HubThread, RouteTable } from "../../hub/index.ts";
+import type { Agent } from "../agent/index.ts";
 import { createBackend, type GatewayView } from "./gateway-backend.ts";
-import { readGatewayConfig, type GatewayConfig } from "./gateway-config.ts";
-import { gatewayPaths, withStorage, type GatewayPaths } from "./gateway-folder.ts";
+import { readGatewayConfig, type GatewayConfig } from "../folder/gateway-config.ts";
+import { gatewayPaths, withStorage, type GatewayPaths } from "../folder/gateway-folder.ts";
 import { HubKeeper } from "./hub-keeper.ts";
-import { IdentityBackup, sealedBackup } from "./identity-backup.ts";
+import { IdentityBackup, sealedBackup } from "../store/identity-backup.ts";
 import { ListenerCertificates } from "./listener-certificates.ts";
-import type { Log } from "./log.ts";
-import type { ManagementBackend } from "./management/backend.ts";
-import type { ManagementServer } from "./management/server.ts";
+import type { Log } from "../log.ts";
+import type { ManagementBackend } from "../management/backend.ts";
+import type { ManagementServer } from "../management/server.ts";
 import { gatewayParts } from "./parts.ts";
-import { StoreGuard } from "./store-guard.ts";
-import { takeVaultKey } from "./vault-key.ts";
+import { StoreGuard } from "../store/store-guard.ts";
+import { takeVaultKey } from "../folder/vault-key.ts";
 
 export interface GatewayOptions {
   readonly dir: string;
@@ -123,7 +123,7 @@ async function startGateway(
   const config = await readGatewayConfig(home.config);
   const paths = withStorage(home, config.storageFolder);
   await takeLock(paths, onStop);
-  const { takeStorageFolder } = await import("./storage-folder.ts");
+  const { takeStorageFolder } = await import("../folder/storage-folder.ts");
   const storage = await takeStorageFolder(paths);
   onStop("storage lock", async () => storage?.release());
 
@@ -190,7 +190,7 @@ async function startGateway(
 }
 
 async function takeLock({ run }: GatewayPaths, onStop: OnStop): Promise<void> {
-  const { lockGateway } = await import("./gateway-lock.ts");
+  const { lockGateway } = await import("../folder/gateway-lock.ts");
   const lock = await lockGateway(run);
   onStop("lock", () => lock.release());
 }
@@ -225,7 +225,7 @@ async function startManagement(
   { management: { bodyBytesMax } }: GatewayConfig,
   log: Log,
 ): Promise<ManagementServer> {
-  const { startManagementServer } = await import("./management/server.ts");
+  const { startManagementServer } = await import("../management/server.ts");
   return startManagementServer(backend, { socket, bodyBytesMax, log });
 }
 

@@ -4,10 +4,10 @@
  * fails or is full, another format, permissions) changes nothing on the disk (J18).
  */
 import { mkdir } from "node:fs/promises";
-import { toErrorRecord } from "../abi/index.ts";
-import type { HubRestore } from "../hub/index.ts";
+import { toErrorRecord } from "../../abi/index.ts";
+import type { HubRestore } from "../../hub/index.ts";
 import type { IdentityBackup } from "./identity-backup.ts";
-import type { Log } from "./log.ts";
+import type { Log } from "../log.ts";
 import { listSetAside, setAside, type SetAside } from "./set-aside.ts";
 import {
   currentBootId,
@@ -75,7 +75,7 @@ export class StoreGuard {
 
   async #findReason(last: StoreState, deaths: number): Promise<string | null> {
     const { storeDir, log } = this.#options;
-    const { checkStore, isStoreDoubtful, isStoreEmpty } = await import("../hub/index.ts");
+    const { checkStore, isStoreDoubtful, isStoreEmpty } = await import("../../hub/index.ts");
     if (isStoreEmpty(storeDir)) return last.hasData ? "its file is empty, and has held data" : null;
     if (!isInDoubt(deaths) && !isStoreDoubtful(storeDir)) return null;
     log.warn({ deaths, phase: last.phase }, "store is examined before it is opened");

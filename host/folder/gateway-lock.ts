@@ -10,7 +10,7 @@ import { randomBytes } from "node:crypto";
 import { link, mkdir, readdir, rm } from "node:fs/promises";
 import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
-import { GatewayError } from "./errors.ts";
+import { GatewayError } from "../errors.ts";
 import { socketPath } from "./socket-path.ts";
 
 const LOCK_NAME = /^lock\.(\d+)$/;

@@ -6,12 +6,18 @@
 import { readFile } from "node:fs/promises";
 import { hostname as osHostname } from "node:os";
 import type { ErrorObject } from "ajv";
-import { LOG_OVERFLOWS, OVERFLOWS, QUEUE_BYTES_MIN, STORE_DEFAULTS, type StoreConfig } from "../hub/index.ts";
-import { HEALTH_DEFAULTS, type HealthSettings } from "./agent/health.ts";
-import { ConfigError } from "./errors.ts";
-import { parseJsonText } from "./json-text.ts";
-import { LOG_FILE_DEFAULTS, type LogFileSettings } from "./supervisor/log-file.ts";
-import { RESTART_DEFAULTS, type RestartSettings } from "./supervisor/restart-policy.ts";
+import {
+  LOG_OVERFLOWS,
+  OVERFLOWS,
+  QUEUE_BYTES_MIN,
+  STORE_DEFAULTS,
+  type StoreConfig,
+} from "../../hub/index.ts";
+import { HEALTH_DEFAULTS, type HealthSettings } from "../agent/health.ts";
+import { ConfigError } from "../errors.ts";
+import { parseJsonText } from "../json-text.ts";
+import { LOG_FILE_DEFAULTS, type LogFileSettings } from "../supervisor/log-file.ts";
+import { RESTART_DEFAULTS, type RestartSettings } from "../supervisor/restart-policy.ts";
 
 export interface ListenerSettings {
   readonly protocol: "mqtt" | "mqtts" | "amqp" | "amqps" | "http" | "https";

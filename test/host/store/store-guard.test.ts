@@ -2,10 +2,15 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
-import { SandpiperError } from "../../abi/index.ts";
-import { BACKUP_BYTES_MAX, decodeBackup, encodeBackup, IdentityBackup } from "../../host/identity-backup.ts";
-import { listSetAside, setAside, SET_ASIDE_MAX } from "../../host/set-aside.ts";
-import { corruptionIn, StoreGuard } from "../../host/store-guard.ts";
+import { SandpiperError } from "../../../abi/index.ts";
+import {
+  BACKUP_BYTES_MAX,
+  decodeBackup,
+  encodeBackup,
+  IdentityBackup,
+} from "../../../host/store/identity-backup.ts";
+import { listSetAside, setAside, SET_ASIDE_MAX } from "../../../host/store/set-aside.ts";
+import { corruptionIn, StoreGuard } from "../../../host/store/store-guard.ts";
 import {
   currentBootId,
   deathsSoFar,
@@ -15,10 +20,10 @@ import {
   reasonToSetAside,
   writeStoreState,
   type StorePhase,
-} from "../../host/store-state.ts";
-import type { Identity, StoreVerdict } from "../../hub/index.ts";
-import { tempDir } from "../support/temp-dir.ts";
-import { quietLog } from "./fake-parts.ts";
+} from "../../../host/store/store-state.ts";
+import type { Identity, StoreVerdict } from "../../../hub/index.ts";
+import { tempDir } from "../../support/temp-dir.ts";
+import { quietLog } from "../fake-parts.ts";
 
 const device = (deviceId: string): Identity => ({
   deviceId,

@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, openSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { FolderError } from "./errors.ts";
+import { FolderError } from "../errors.ts";
 
 /** `sun_path` less its final zero; macOS has 103. */
 const SOCKET_PATH_BYTES_MAX = process.platform === "linux" ? 107 : 103;
