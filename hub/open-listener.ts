@@ -1,18 +1,19 @@
-/** A listener of whatever protocol, with the heads that serve what it accepts. */
+/** A listener of whatever protocol, with the heads that serve what it accepts, and what it answers over HTTP. */
 import { AmqpHead } from "./amqp/head.ts";
 import type { ListenerConfig } from "./face.ts";
+import { methodRoute } from "./methods/method-endpoint.ts";
 import { MqttConnection } from "./mqtt/connection.ts";
 import { MQTT_LIMITS } from "./mqtt/limits.ts";
 import { listen, type Listener } from "./mqtt/listener.ts";
 import type { Running } from "./running.ts";
 import { listenWeb } from "./websocket/listener.ts";
 
-type Served = Pick<Running, "sessions" | "amqpClients">;
+type Served = Pick<Running, "sessions" | "amqpClients" | "clients" | "methods" | "gatewayId">;
 
 /** @throws the operating system's error when the port cannot be had */
 export async function openListener(
   listener: ListenerConfig,
-  { sessions, amqpClients }: Served,
+  { sessions, amqpClients, clients, methods, gatewayId }: Served,
 ): Promise<Listener> {
   const { protocol } = listener;
   if (protocol === "mqtt" || protocol === "mqtts") return listen({ ...listener, handler: sessions });
@@ -24,5 +25,6 @@ export async function openListener(
       mqtt: (stream, peer, sweep) => void new MqttConnection(stream, sessions, sweep, MQTT_LIMITS, peer),
       amqp: (stream, peer, sweep) => void head.serve(stream, peer, sweep),
     },
+    routes: [methodRoute({ credentials: clients, methods, gatewayId })],
   });
 }

@@ -5,6 +5,8 @@
 import { SandpiperError } from "../../abi/index.ts";
 import { buildConnectionString, keysOf, newKeys, type Identity, type NewIdentity } from "../../hub/index.ts";
 import { ID_PATTERN, ID_RULE } from "../folder/gateway-config.ts";
+import { decodeBody, integer, optional, text } from "../http/fields.ts";
+import { RequestError, type Route } from "../http/server.ts";
 import {
   LOGIN_SECS_MAX,
   type DeviceCreated,
@@ -14,8 +16,6 @@ import {
   type MqttLogin,
 } from "./api.ts";
 import type { ManagementBackend } from "./backend.ts";
-import { decodeBody, integer, optional, text } from "./fields.ts";
-import { RequestError, type Route } from "./http.ts";
 import { mqttLogin } from "./mqtt-login.ts";
 
 const ID_LENGTH_MAX = 128;

@@ -1,6 +1,17 @@
 /** Requests about messages: the event log, the queues, the dead letters, taps. */
 import type { DeadLetter, EventRecord, LetterPlace } from "../../hub/index.ts";
 import {
+  decodeBody,
+  decodePath,
+  decodeQuery,
+  integer,
+  optional,
+  text,
+  withDefault,
+  type Field,
+} from "../http/fields.ts";
+import { RequestError, type Route } from "../http/server.ts";
+import {
   DEAD_LETTERS_LIMIT_MAX,
   EVENTS_LIMIT_MAX,
   EVENTS_WAIT_MS_MAX,
@@ -14,17 +25,6 @@ import {
   type TapPageView,
 } from "./api.ts";
 import type { ManagementBackend } from "./backend.ts";
-import {
-  decodeBody,
-  decodePath,
-  decodeQuery,
-  integer,
-  optional,
-  text,
-  withDefault,
-  type Field,
-} from "./fields.ts";
-import { RequestError, type Route } from "./http.ts";
 
 type HubFace = ManagementBackend["hub"];
 

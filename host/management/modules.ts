@@ -1,8 +1,8 @@
 /** Requests about the gateway itself, its deployment, its modules and their logs. */
+import { anything, boolean, decodeBody, decodeQuery, integer, text, withDefault } from "../http/fields.ts";
+import type { Route } from "../http/server.ts";
 import { LOG_LINES_MAX } from "./api.ts";
 import type { ManagementBackend } from "./backend.ts";
-import { anything, boolean, decodeBody, decodeQuery, integer, text, withDefault } from "./fields.ts";
-import type { Route } from "./http.ts";
 
 const PATH_LENGTH_MAX = 4096;
 

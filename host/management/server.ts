@@ -6,14 +6,14 @@
  * Every field of a request is decoded, every body is bounded, every answer that is not a success is
  * `{ "error": { code, message, hint?, details } }`.
  */
-import { chmod, rm } from "node:fs/promises";
+import { createHttpServer } from "../http/server.ts";
+import { listenOnSocket } from "../http/socket.ts";
 import type { Log } from "../log.ts";
-import { socketPath } from "../folder/socket-path.ts";
 import type { ManagementBackend } from "./backend.ts";
 import { deviceRoutes } from "./devices.ts";
-import { createHttpServer } from "./http.ts";
 import { messageRoutes } from "./messages.ts";
 import { moduleRoutes } from "./modules.ts";
+import { refusal } from "./refusal.ts";
 import { twinRoutes } from "./twins.ts";
 
 export interface ManagementServer {
@@ -32,21 +32,19 @@ export async function startManagementServer(
   const { socket, bodyBytesMax, log } = options;
   const closing = new AbortController();
   const routes = [moduleRoutes, deviceRoutes, twinRoutes, messageRoutes].flatMap((of) => of(backend));
-  const server = createHttpServer({ routes, bodyBytesMax, log, closing: closing.signal });
-
-  await rm(socket, { force: true });
-  const short = socketPath(socket);
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject).listen(short.path, resolve);
+  const server = createHttpServer({
+    routes,
+    bodyBytesMax,
+    bodyHint: "management.bodyBytesMax in gateway.json says how large a request may be",
+    refuse: refusal,
+    log,
+    closing: closing.signal,
   });
-  await chmod(socket, 0o600);
+  const listening = await listenOnSocket(server, socket);
   return {
     async close() {
       closing.abort();
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
-      short.release();
+      await listening.close();
     },
   };
 }

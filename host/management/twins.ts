@@ -1,8 +1,8 @@
 /** Requests about twins and methods: of devices, and of modules wherever they run. */
 import type { MethodRequest, TwinChange } from "../../hub/index.ts";
+import { anything, boolean, decodeBody, optional, text } from "../http/fields.ts";
+import type { Request, Route } from "../http/server.ts";
 import type { ManagementBackend } from "./backend.ts";
-import { anything, boolean, decodeBody, optional, text } from "./fields.ts";
-import type { Request, Route } from "./http.ts";
 
 const ETAG_LENGTH_MAX = 64;
 /** What the contract allows is the hub's to check; here a request is bounded and its fields are known. */

@@ -1,11 +1,12 @@
 /**
  * `POST /twins/{device}[/modules/{module}]/methods`: a module of this gateway calls a method over HTTPS (contract
- * §7.4). A request in, an answer out: who listens is not decided here.
+ * §7.4). A request in, a response out: who listens is not decided here.
  */
 import { toErrorRecord } from "../../abi/index.ts";
 import type { Identity } from "../face.ts";
 import { unescapeStrictly } from "../identity/percent-encoding.ts";
 import type { SasVerdict } from "../identity/sas.ts";
+import type { WebRequest, WebResponse, WebRoute } from "../websocket/router.ts";
 import {
   decodeMethodRequest,
   MethodError,
@@ -14,23 +15,8 @@ import {
 } from "./method-call.ts";
 import type { Methods } from "./methods.ts";
 
-/** Of a body; whoever reads it stops there. */
-export const METHOD_REQUEST_BYTES_MAX = METHOD_PAYLOAD_BYTES_MAX + 4 * 1024;
-
-export interface EndpointRequest {
-  readonly method: string;
-  /** Path and query, as sent. */
-  readonly url: string;
-  /** Names in lower case. */
-  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
-  readonly body: Buffer;
-}
-
-export interface EndpointAnswer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
+/** Of a body: the largest payload, and what stands around it. */
+const METHOD_REQUEST_BYTES_MAX = METHOD_PAYLOAD_BYTES_MAX + 4 * 1024;
 
 /** Who is known, and whether a token is theirs. */
 export interface Credentials {
@@ -38,6 +24,7 @@ export interface Credentials {
   verify(token: string, identity: Identity): SasVerdict;
 }
 
+/** Ids are percent-encoded. */
 const PATH = /^\/twins\/([^/]+)(?:\/modules\/([^/]+))?\/methods\/?$/;
 const CALLER_HEADER = "x-ms-edge-moduleid";
 const CALLER = /^([^/]+)\/([^/]+)$/;
@@ -51,66 +38,60 @@ const FAILURES: Readonly<Record<string, readonly [status: number, number: number
   SP_METHOD_TIMEOUT: [504, 504_101, "GatewayTimeout"],
 };
 
-export class MethodEndpoint {
-  readonly #credentials: Credentials;
-  readonly #methods: Pick<Methods, "invoke">;
-  readonly #gatewayId: string;
+export interface MethodRouteOptions {
+  readonly credentials: Credentials;
+  readonly methods: Pick<Methods, "invoke">;
+  readonly gatewayId: string;
+}
 
-  constructor(credentials: Credentials, methods: Pick<Methods, "invoke">, gatewayId: string) {
-    this.#credentials = credentials;
-    this.#methods = methods;
-    this.#gatewayId = gatewayId;
+export const methodRoute = (options: MethodRouteOptions): WebRoute => ({
+  method: "POST",
+  path: PATH,
+  bodyBytesMax: METHOD_REQUEST_BYTES_MAX,
+  answer: async (request) => refuseCaller(request, options) ?? (await call(request, options)),
+});
+
+/** Only a module of this gateway, with a token of its own (contract §7.4). */
+function refuseCaller(
+  { headers, query }: WebRequest,
+  { credentials, gatewayId }: MethodRouteOptions,
+): WebResponse | null {
+  const [, deviceId, moduleId] = CALLER.exec(single(headers[CALLER_HEADER])) ?? [];
+  if (deviceId === undefined || moduleId === undefined) {
+    return refusal(400, 400_004, "ArgumentInvalid", `header ${CALLER_HEADER} is not <device>/<module>`);
   }
-
-  /** `null`: the path is not one of these. */
-  handle(request: EndpointRequest): Promise<EndpointAnswer> | null {
-    const [path = "", query = ""] = request.url.split("?", 2);
-    const target = targetOf(path);
-    return target === null ? null : this.#call(request, query, target);
+  if (deviceId !== gatewayId) return unauthorized("the caller is no module of this gateway");
+  const identity = credentials.find({ deviceId, moduleId });
+  if (identity === undefined) {
+    return refusal(503, 503_000, "ServiceUnavailable", "identities are not known yet");
   }
+  if (identity === null || !identity.enabled) return unauthorized("the caller is not known");
+  const token = query.get("Authorization") ?? headers.authorization ?? "";
+  if (!credentials.verify(token, identity).ok) return unauthorized("the token is not the caller's");
+  return null;
+}
 
-  async #call(request: EndpointRequest, query: string, target: MethodTargetName): Promise<EndpointAnswer> {
-    if (request.method !== "POST") {
-      return {
-        ...refusal(405, 405_000, "MethodNotAllowed", "only POST"),
-        headers: { ...JSON_BODY, allow: "POST" },
-      };
-    }
-    const refused = this.#refuseCaller(request, query);
-    if (refused !== null) return refused;
-    try {
-      return answer(200, await this.#methods.invoke(target, decodeMethodRequest(parse(request.body))));
-    } catch (error) {
-      const { code, message } = toErrorRecord(error);
-      const [status, number, name] = FAILURES[code] ?? [500, 500_000, "ServerError"];
-      return refusal(status, number, name, status === 500 ? "the hub could not do it" : message);
-    }
-  }
-
-  /** Only a module of this gateway, with a token of its own (contract §7.4). */
-  #refuseCaller({ headers }: EndpointRequest, query: string): EndpointAnswer | null {
-    const [, deviceId, moduleId] = CALLER.exec(single(headers[CALLER_HEADER])) ?? [];
-    if (deviceId === undefined || moduleId === undefined) {
-      return refusal(400, 400_004, "ArgumentInvalid", `header ${CALLER_HEADER} is not <device>/<module>`);
-    }
-    if (deviceId !== this.#gatewayId) return unauthorized("the caller is no module of this gateway");
-    const identity = this.#credentials.find({ deviceId, moduleId });
-    if (identity === undefined)
-      return refusal(503, 503_000, "ServiceUnavailable", "identities are not known yet");
-    if (identity === null || !identity.enabled) return unauthorized("the caller is not known");
-    const token = new URLSearchParams(query).get("Authorization") ?? single(headers["authorization"]);
-    if (!this.#credentials.verify(token, identity).ok) return unauthorized("the token is not the caller's");
-    return null;
+async function call({ path, body }: WebRequest, { methods }: MethodRouteOptions): Promise<WebResponse> {
+  try {
+    return { status: 200, body: await methods.invoke(targetOf(path), decodeMethodRequest(parse(body))) };
+  } catch (error) {
+    const { code, message } = toErrorRecord(error);
+    const [status, number, name] = FAILURES[code] ?? [500, 500_000, "ServerError"];
+    return refusal(status, number, name, status === 500 ? "the hub could not do it" : message);
   }
 }
 
-function targetOf(path: string): MethodTargetName | null {
-  const [, device, module] = PATH.exec(path) ?? [];
-  if (device === undefined) return null;
-  const deviceId = unescapeStrictly(device);
-  const moduleId = module === undefined ? null : unescapeStrictly(module);
-  const isMalformed = deviceId === null || (moduleId === null && module !== undefined);
-  return isMalformed ? null : { deviceId, moduleId };
+function targetOf(path: string): MethodTargetName {
+  const [deviceId, moduleId] = PATH.exec(path)!
+    .slice(1)
+    .map((id) => (id === undefined ? null : decoded(id)));
+  return { deviceId: deviceId!, moduleId: moduleId ?? null };
+}
+
+function decoded(id: string): string {
+  const text = unescapeStrictly(id);
+  if (text !== null) return text;
+  throw new MethodError("SP_METHOD_REQUEST", `method request: "${id}" is not percent-encoded`);
 }
 
 function parse(body: Buffer): unknown {
@@ -121,19 +102,15 @@ function parse(body: Buffer): unknown {
   }
 }
 
+/** Of a header that is sent twice, none counts. */
 const single = (header: string | readonly string[] | undefined): string =>
   typeof header === "string" ? header : "";
 
-const JSON_BODY = { "content-type": "application/json; charset=utf-8" };
-const answer = (status: number, body: object): EndpointAnswer => ({
+/** As SDKs look for it: `Message` with the name before a semicolon; and for others, `errorCode` and `message`. */
+const refusal = (status: number, errorCode: number, name: string, message: string): WebResponse => ({
   status,
-  headers: JSON_BODY,
-  body: JSON.stringify(body),
+  body: { Message: `ErrorCode:${name};${message}`, errorCode, message },
 });
 
-/** As SDKs look for it: `Message` with the name before a semicolon; and for others, `errorCode` and `message`. */
-const refusal = (status: number, errorCode: number, name: string, message: string): EndpointAnswer =>
-  answer(status, { Message: `ErrorCode:${name};${message}`, errorCode, message });
-
-const unauthorized = (message: string): EndpointAnswer =>
+const unauthorized = (message: string): WebResponse =>
   refusal(401, 401_003, "IotHubUnauthorizedAccess", message);

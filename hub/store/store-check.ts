@@ -51,5 +51,7 @@ export const isStoreEmpty = (dir: string): boolean => isEmptyFile(join(dir, DATA
 /** From source (tests), the process runs the build beside it. */
 function entry(): string {
   const here = import.meta.url;
-  return fileURLToPath(new URL(here.endsWith(".ts") ? "../../dist/hub/store/examiner.js" : "./examiner.js", here));
+  return fileURLToPath(
+    new URL(here.endsWith(".ts") ? "../../dist/hub/store/examiner.js" : "./examiner.js", here),
+  );
 }

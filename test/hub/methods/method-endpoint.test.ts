@@ -5,7 +5,8 @@ import { keysOf, toIdentity } from "../../../hub/identity/identity.ts";
 import { newKeys } from "../../../hub/identity/keys.ts";
 import { createSasToken, verifySasToken } from "../../../hub/identity/sas.ts";
 import { MethodError, type MethodCall, type MethodTargetName } from "../../../hub/methods/method-call.ts";
-import { MethodEndpoint, type EndpointRequest } from "../../../hub/methods/method-endpoint.ts";
+import { methodRoute } from "../../../hub/methods/method-endpoint.ts";
+import type { WebRequest } from "../../../hub/websocket/router.ts";
 
 const caller: KeyedIdentity = { deviceId: "gw", moduleId: "caller", ...newKeys(), enabled: true };
 const disabled: KeyedIdentity = { deviceId: "gw", moduleId: "off", ...newKeys(), enabled: false };
@@ -14,8 +15,8 @@ class Calls {
   readonly got: { name: MethodTargetName; call: MethodCall }[] = [];
   failure: Error | null = null;
   isLoading = false;
-  readonly endpoint = new MethodEndpoint(
-    {
+  readonly route = methodRoute({
+    credentials: {
       find: ({ moduleId }) =>
         this.isLoading
           ? undefined
@@ -26,32 +27,39 @@ class Calls {
         return verifySasToken(token, audience, keysOf(identity), Date.now());
       },
     },
-    {
+    methods: {
       invoke: async (name, call): Promise<MethodResult> => {
         this.got.push({ name, call });
         if (this.failure !== null) throw this.failure;
         return { status: 207, payload: { ok: true } };
       },
     },
-    "gw",
-  );
+    gatewayId: "gw",
+  });
 
-  async ask(
-    change: Partial<EndpointRequest> = {},
-  ): Promise<{ status: number; body: Record<string, unknown> }> {
-    const answer = await this.endpoint.handle({ ...request, ...change })!;
-    expect(answer.headers["content-type"]).toContain("application/json");
-    return { status: answer.status, body: JSON.parse(answer.body) as Record<string, unknown> };
+  async ask({ url = "/twins/leaf/modules/m%2Bm/methods", ...change }: Asked = {}): Promise<{
+    status: number;
+    body: Record<string, unknown>;
+  }> {
+    const [path = "", query] = url.split("?");
+    const { status, body } = await this.route.answer({
+      ...request,
+      path,
+      query: new URLSearchParams(query),
+      ...change,
+    });
+    return { status, body: body as Record<string, unknown> };
   }
 }
+
+type Asked = Partial<Omit<WebRequest, "path" | "query">> & { readonly url?: string };
 
 const tokenOf = ({ moduleId, primaryKey }: KeyedIdentity): string =>
   createSasToken(`hub/devices/gw/modules/${moduleId}`, primaryKey, Date.now() / 1000 + 60);
 
 const headers = { authorization: tokenOf(caller), "x-ms-edge-moduleid": "gw/caller" };
-const request: EndpointRequest = {
+const request = {
   method: "POST",
-  url: "/twins/leaf/modules/m%2Bm/methods",
   headers,
   body: Buffer.from('{"methodName":"reboot","payload":5,"responseTimeoutInSeconds":7}'),
 };
@@ -81,15 +89,15 @@ test.for([
   "/twins/leaf",
   "/twins//methods",
   "/twins/a/modules/methods",
-  "/twins/%ff/methods",
   "/",
   "/x/twins/a/methods",
-])("%s is none of its paths", (url) => expect(new Calls().endpoint.handle({ ...request, url })).toBeNull());
+  "/twins/a/methods/x",
+])("%s is none of its paths", (path) => expect(new Calls().route.path.test(path)).toBe(false));
 
 describe("a request is refused", () => {
   const with_ = (extra: Record<string, string | undefined>) => ({ headers: { ...headers, ...extra } });
-  test.for<[string, Partial<EndpointRequest>, number, string]>([
-    ["that is no POST", { method: "GET" }, 405, "MethodNotAllowed"],
+  test.for<[string, Asked, number, string]>([
+    ["whose callee is no text", { url: "/twins/%ff/methods" }, 400, "ArgumentInvalid"],
     ["that names no caller", with_({ "x-ms-edge-moduleid": undefined }), 400, "ArgumentInvalid"],
     ["whose caller is a device", with_({ "x-ms-edge-moduleid": "gw" }), 400, "ArgumentInvalid"],
     [

@@ -1,12 +1,12 @@
 /**
- * HTTP with JSON, as much of it as the management API needs: routes with parameters, bounded bodies, one form
- * of errors, answers that stream. On `node:http` alone, because a framework would be an eighth of an idle
+ * HTTP with JSON, as much of it as the APIs of the host need: routes with parameters, bounded bodies, errors in the
+ * form of each API, answers that stream. On `node:http` alone, because a framework would be an eighth of an idle
  * gateway's memory (docs/decisions/0010-management-api-on-node-http.md).
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { SandpiperError, toErrorRecord } from "../../abi/index.ts";
+import { SandpiperError } from "../../abi/index.ts";
 import type { Log } from "../log.ts";
 
 /** For the head of a request: a peer that is slower is not one of ours. */
@@ -45,31 +45,13 @@ export class RequestError extends SandpiperError {
   }
 }
 
-/** Operating errors that are not listed were understood, and could not be done. */
-const STATUS_OF: ReadonlyMap<string, number> = new Map([
-  ["SP_IDENTITY_UNKNOWN", 404],
-  ["SP_MODULE_UNKNOWN", 404],
-  ["SP_ENDPOINT_UNKNOWN", 404],
-  ["SP_DEAD_LETTER_UNKNOWN", 404],
-  ["SP_TWIN_UNKNOWN", 404],
-  ["SP_METHOD_OFFLINE", 404],
-  ["SP_METHOD_REQUEST", 400],
-  ["SP_TWIN_INVALID", 400],
-  ["SP_IDENTITY_EXISTS", 409],
-  ["SP_TWIN_ETAG", 412],
-  ["SP_METHOD_BUSY", 429],
-  ["SP_TWIN_BUSY", 429],
-  ["SP_HUB_DOWN", 503],
-  ["SP_HUB_ENDED", 503],
-  ["SP_HUB_STOPPED", 503],
-  ["SP_METHOD_RESULT", 502],
-  ["SP_METHOD_TIMEOUT", 504],
-]);
-const NOT_POSSIBLE = 422;
-
 export interface HttpOptions {
   readonly routes: readonly Route[];
   readonly bodyBytesMax: number;
+  /** Who asks with a larger one is told. */
+  readonly bodyHint?: string;
+  /** What whoever asked is told of an error. 500 is for bugs: they are logged. */
+  readonly refuse: (error: unknown) => { readonly status: number; readonly json: unknown };
   readonly log: Log;
   /** Ends what streams. */
   readonly closing: AbortSignal;
@@ -93,15 +75,16 @@ async function answer(
   response.once("close", () => gone.abort());
   try {
     const { route, params, query } = findRoute(options.routes, request);
-    const body = await readBody(request, options.bodyBytesMax);
+    const body = await readBody(request, options);
     const signal = AbortSignal.any([gone.signal, options.closing]);
     await send(response, await route.handle({ params, query, body, signal }));
   } catch (error) {
     // Half an answer, or nobody to answer: all that is left is to say so by ending it.
     if (response.headersSent || gone.signal.aborted) return void response.destroy();
-    const status = statusOf(error);
-    if (status === 500) options.log.error({ ...describeBug(error), url: request.url }, "request failed");
-    await send(response, { status, json: { error: toErrorRecord(error) } }).catch(() => response.destroy());
+    const refusal = options.refuse(error);
+    if (refusal.status === 500)
+      options.log.error({ ...describeBug(error), url: request.url }, "request failed");
+    await send(response, refusal).catch(() => response.destroy());
   }
 }
 
@@ -120,11 +103,6 @@ async function send(response: ServerResponse, answer: Answer): Promise<void> {
 
 async function* terminated(lines: AsyncIterable<string>): AsyncIterable<string> {
   for await (const line of lines) yield `${line}\n`;
-}
-
-function statusOf(error: unknown): number {
-  if (error instanceof RequestError) return error.status;
-  return error instanceof SandpiperError ? (STATUS_OF.get(error.code) ?? NOT_POSSIBLE) : 500;
 }
 
 const describeBug = (error: unknown) =>
@@ -167,7 +145,10 @@ function decodeSegment(segment: string): string {
 }
 
 /** All of it, but never more than `bytesMax`. */
-async function readBody(request: IncomingMessage, bytesMax: number): Promise<unknown> {
+async function readBody(
+  request: IncomingMessage,
+  { bodyBytesMax: bytesMax, bodyHint }: HttpOptions,
+): Promise<unknown> {
   const chunks: Buffer[] = [];
   let bytes = Number(request.headers["content-length"] ?? 0);
   if (bytes <= bytesMax) {
@@ -179,10 +160,7 @@ async function readBody(request: IncomingMessage, bytesMax: number): Promise<unk
       chunks.push(chunk as Buffer);
     }
   }
-  if (bytes > bytesMax) {
-    const hint = "management.bodyBytesMax in gateway.json says how large a request may be";
-    throw new RequestError(413, `body has more than ${bytesMax} bytes`, hint);
-  }
+  if (bytes > bytesMax) throw new RequestError(413, `body has more than ${bytesMax} bytes`, bodyHint);
   if (bytes === 0) return undefined;
   try {
     return JSON.parse(Buffer.concat(chunks).toString("utf8"));

@@ -2,7 +2,7 @@
  * Decoders of what a request says: its query, and objects in its body. A field that is not known is refused,
  * because a misspelt one would otherwise do something else than was meant.
  */
-import { RequestError } from "./http.ts";
+import { RequestError } from "./server.ts";
 
 /** `undefined` when the field is not there. @throws {RequestError} */
 export type Field<T> = (value: unknown, name: string) => T;
