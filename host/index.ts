@@ -23,6 +23,14 @@ export const checkOfflineStore: typeof OfflineStore.checkOfflineStore = async (d
   (await import("./store/offline-store.ts")).checkOfflineStore(dir);
 export const setOfflineStoreAside: typeof OfflineStore.setOfflineStoreAside = async (dir, forget) =>
   (await import("./store/offline-store.ts")).setOfflineStoreAside(dir, forget);
+/** The OpenAPI document of the management API; `version`: of the program. */
+export const managementDocument = async (version: string): Promise<object> => {
+  const [{ openApiDocument }, { OPERATIONS }] = await Promise.all([
+    import("./management/openapi.ts"),
+    import("./management/operations.ts"),
+  ]);
+  return openApiDocument(OPERATIONS, version);
+};
 export { JsonSyntaxError, parseJsonText } from "./json-text.ts";
 export { createLineLog, LOG_LEVELS, type Log, type LogLevel } from "./log.ts";
 export * from "./management/api.ts";

@@ -43,6 +43,7 @@ export const COMMANDS: CommandTable = {
   "dlq replay": async () => (await import("./operate/dead-letters.ts")).deadLetterReplayCommand,
   "dlq purge": async () => (await import("./operate/dead-letters.ts")).deadLetterPurgeCommand,
   compact: async () => (await import("./operate/compact.ts")).compactCommand,
+  openapi: async () => (await import("./operate/openapi.ts")).openApiCommand,
   "store check": async () => (await import("./operate/store.ts")).storeCheckCommand,
   "store set-aside": async () => (await import("./operate/store.ts")).storeSetAsideCommand,
   "trust add": async () => (await import("./operate/trust.ts")).trustAddCommand,

@@ -30,6 +30,7 @@ export function createBackend(view: GatewayView): ManagementBackend {
   return {
     gatewayId: view.config.gatewayId,
     hostname: view.config.hostname,
+    version: view.version,
     hub: view.keeper.hub,
     status: () => statusOf(view),
     modules: async () => (await agent()).modules(),

@@ -1,19 +1,26 @@
 /**
- * Decoders of what a request says: its query, and objects in its body. A field that is not known is refused,
- * because a misspelt one would otherwise do something else than was meant.
+ * What a request says: its path, its query, objects in its body. A field knows how to decode a value, and the
+ * JSON Schema that says the same to others. What is not known is refused, because a misspelt field would otherwise
+ * do something else than was meant.
  */
+import type { JsonSchema } from "./schema.ts";
 import { RequestError } from "./server.ts";
 
-/** `undefined` when the field is not there. @throws {RequestError} */
-export type Field<T> = (value: unknown, name: string) => T;
+export interface Field<T> {
+  readonly json: JsonSchema;
+  /** It may be absent. */
+  readonly isOptional?: true;
+  /** `value` is `undefined` when the field is not there. @throws {RequestError} */
+  readonly decode: (value: unknown, name: string) => T;
+}
+
+export type Fields = Readonly<Record<string, Field<unknown>>>;
+export type Decoded<F extends Fields> = { readonly [K in keyof F]: ReturnType<F[K]["decode"]> };
 
 const QUOTED_CHARACTERS_MAX = 80;
 
-type Fields = Readonly<Record<string, Field<unknown>>>;
-type Decoded<F extends Fields> = { readonly [K in keyof F]: ReturnType<F[K]> };
-
 export function decodeQuery<F extends Fields>(query: URLSearchParams, fields: F): Decoded<F> {
-  return decodeFields(Object.fromEntries(query), fields, "parameter");
+  return decodeFields(fromText(Object.fromEntries(query), fields), fields, "parameter");
 }
 
 /** What a path names, percent-decoded already. */
@@ -21,7 +28,7 @@ export function decodePath<F extends Fields>(
   params: Readonly<Record<string, string>>,
   fields: F,
 ): Decoded<F> {
-  return decodeFields(params, fields, "path segment");
+  return decodeFields(fromText(params, fields), fields, "path segment");
 }
 
 export function decodeBody<F extends Fields>(body: unknown, fields: F): Decoded<F> {
@@ -31,6 +38,21 @@ export function decodeBody<F extends Fields>(body: unknown, fields: F): Decoded<
   return decodeFields(body as Record<string, unknown>, fields, "body field");
 }
 
+/** What is text on the way, though it is a number or a truth value. */
+function fromText(
+  values: Readonly<Record<string, string>>,
+  fields: Fields,
+): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, text]) => {
+      const type = Object.hasOwn(fields, name) ? fields[name]!.json["type"] : undefined;
+      if (type === "integer" && /^\d{1,16}$/.test(text)) return [name, Number(text)];
+      if (type === "boolean" && (text === "true" || text === "false")) return [name, text === "true"];
+      return [name, text];
+    }),
+  );
+}
+
 function decodeFields<F extends Fields>(
   values: Readonly<Record<string, unknown>>,
   fields: F,
@@ -38,52 +60,85 @@ function decodeFields<F extends Fields>(
 ): Decoded<F> {
   const unknown = Object.keys(values).find((name) => !Object.hasOwn(fields, name));
   if (unknown !== undefined) throw new RequestError(400, `${what} "${unknown}" is not known`);
-  const decoded = Object.entries(fields).map(([name, decode]) => {
+  const decoded = Object.entries(fields).map(([name, field]) => {
     const value = Object.hasOwn(values, name) ? values[name] : undefined;
-    return [name, decode(value, `${what} "${name}"`)] as const;
+    return [name, field.decode(value, `${what} "${name}"`)] as const;
   });
   return Object.fromEntries(decoded) as Decoded<F>;
 }
 
-export const optional =
-  <T>(field: Field<T>): Field<T | undefined> =>
-  (value, name) =>
-    value === undefined ? undefined : field(value, name);
+export const optional = <T>({ json, decode }: Field<T>): Field<T | undefined> => ({
+  json,
+  isOptional: true,
+  decode: (value, name) => (value === undefined ? undefined : decode(value, name)),
+});
 
-export const withDefault =
-  <T>(field: Field<T>, fallback: T): Field<T> =>
-  (value, name) =>
-    value === undefined ? fallback : field(value, name);
+export const withDefault = <T>({ json, decode }: Field<T>, fallback: T): Field<T> => ({
+  json: { ...json, default: fallback },
+  isOptional: true,
+  decode: (value, name) => (value === undefined ? fallback : decode(value, name)),
+});
 
-/** A whole number; in a query it is text. */
-export const integer =
-  (minimum: number, maximum: number): Field<number> =>
-  (value, name) => {
-    const number = typeof value === "string" && /^\d{1,16}$/.test(value) ? Number(value) : value;
-    const isWhole = typeof number === "number" && Number.isInteger(number);
-    if (isWhole && number >= minimum && number <= maximum) return number;
+/** `null` is a value as well. */
+export const orNull = <T>({ json, decode }: Field<T>): Field<T | null> => ({
+  json: { anyOf: [json, { type: "null" }] },
+  decode: (value, name) => (value === null ? null : decode(value, name)),
+});
+
+/** What is decoded further; the schema is of what it is decoded from. */
+export const refined = <A, B>(
+  { json, decode }: Field<A>,
+  refine: (value: A, name: string) => B,
+): Field<B> => ({
+  json,
+  decode: (value, name) => refine(decode(value, name), name),
+});
+
+/** A whole number. */
+export const integer = (minimum: number, maximum: number): Field<number> => ({
+  json: { type: "integer", minimum, maximum },
+  decode: (value, name) => {
+    const isWhole = typeof value === "number" && Number.isInteger(value);
+    if (isWhole && value >= minimum && value <= maximum) return value;
     throw new RequestError(400, `${name} is not a whole number from ${minimum} to ${maximum}`);
-  };
+  },
+});
 
-/** In a query it is text. */
-export const boolean: Field<boolean> = (value, name) => {
-  if (typeof value === "boolean") return value;
-  if (value === "true" || value === "false") return value === "true";
-  throw new RequestError(400, `${name} is neither true nor false`);
+export const boolean: Field<boolean> = {
+  json: { type: "boolean" },
+  decode: (value, name) => {
+    if (typeof value === "boolean") return value;
+    throw new RequestError(400, `${name} is neither true nor false`);
+  },
 };
 
 /** `rule`: what `pattern` asks for, in words. */
-export const text =
-  (pattern: RegExp, lengthMax: number, rule: string): Field<string> =>
-  (value, name) => {
+export const text = (pattern: RegExp, lengthMax: number, rule: string): Field<string> => ({
+  json: { type: "string", pattern: pattern.source, maxLength: lengthMax, description: rule },
+  decode: (value, name) => {
     if (typeof value !== "string") throw new RequestError(400, `${name} is not a text`);
     if (value.length <= lengthMax && pattern.test(value)) return value;
-    const quoted = JSON.stringify(value.slice(0, QUOTED_CHARACTERS_MAX));
-    throw new RequestError(400, `${name} ${quoted} is not one`, rule);
-  };
+    throw new RequestError(400, `${name} ${quoted(value)} is not one`, rule);
+  },
+});
+
+export const oneOf = <const T extends string>(...values: readonly T[]): Field<T> => ({
+  json: { enum: values },
+  decode: (value, name) => {
+    const found = values.find((one) => one === value);
+    if (found !== undefined) return found;
+    throw new RequestError(400, `${name} ${quoted(value)} is not one`, `it is ${values.join(" or ")}`);
+  },
+});
 
 /** Whatever it is, it must be there. */
-export const anything: Field<unknown> = (value, name) => {
-  if (value !== undefined) return value;
-  throw new RequestError(400, `${name} is missing`);
+export const anything: Field<unknown> = {
+  json: {},
+  decode: (value, name) => {
+    if (value !== undefined) return value;
+    throw new RequestError(400, `${name} is missing`);
+  },
 };
+
+const quoted = (value: unknown): string =>
+  JSON.stringify(typeof value === "string" ? value.slice(0, QUOTED_CHARACTERS_MAX) : null);

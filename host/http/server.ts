@@ -25,7 +25,9 @@ export interface Request {
 
 /** Nothing is 204; a value is JSON; lines are sent as they come. */
 export type Answer =
-  { readonly status?: number; readonly json: unknown } | { readonly lines: AsyncIterable<string> } | null;
+  | { readonly status?: number; readonly json: unknown }
+  | { readonly lines: AsyncIterable<string>; readonly contentType?: string }
+  | null;
 
 export interface Route {
   readonly method: "GET" | "POST" | "DELETE";
@@ -95,7 +97,7 @@ async function send(response: ServerResponse, answer: Answer): Promise<void> {
     response.writeHead(answer.status ?? 200, { "content-type": "application/json; charset=utf-8" });
     response.end(JSON.stringify(answer.json));
   } else {
-    response.writeHead(200, { "content-type": "text/plain; charset=utf-8" });
+    response.writeHead(200, { "content-type": `${answer.contentType ?? "text/plain"}; charset=utf-8` });
     response.flushHeaders();
     await pipeline(Readable.from(terminated(answer.lines)), response);
   }

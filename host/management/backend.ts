@@ -4,6 +4,8 @@ import type { DeploymentStatus, GatewayStatus, ModuleView } from "./api.ts";
 
 export interface ManagementBackend {
   readonly gatewayId: string;
+  /** Of the program. */
+  readonly version: string;
   readonly hostname: string;
   /** Calls reject with SP_HUB_DOWN while the hub is being made. */
   readonly hub: Pick<
@@ -29,7 +31,7 @@ export interface ManagementBackend {
   status(): Promise<GatewayStatus>;
   modules(): Promise<readonly ModuleView[]>;
   /** The reported properties of `$edgeAgent` (contract §2.1). */
-  reported(): Promise<unknown>;
+  reported(): Promise<object>;
   /**
    * Brings a deployment about, all or nothing. `baseDir` is where relative `file:` images are looked for.
    * A deployment that was refused or rolled back is a result, not an error.

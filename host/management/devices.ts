@@ -4,9 +4,6 @@
  */
 import { SandpiperError } from "../../abi/index.ts";
 import { buildConnectionString, keysOf, newKeys, type Identity, type NewIdentity } from "../../hub/index.ts";
-import { ID_PATTERN, ID_RULE } from "../folder/gateway-config.ts";
-import { decodeBody, integer, optional, text } from "../http/fields.ts";
-import { RequestError, type Route } from "../http/server.ts";
 import {
   LOGIN_SECS_MAX,
   type DeviceCreated,
@@ -16,87 +13,147 @@ import {
   type MqttLogin,
 } from "./api.ts";
 import type { ManagementBackend } from "./backend.ts";
+import { integer, oneOf, optional, text } from "../http/fields.ts";
+import { RequestError } from "../http/server.ts";
+import { deviceId, moduleId, newId } from "./ids.ts";
 import { mqttLogin } from "./mqtt-login.ts";
+import { answers, answersNothing, operation, type Operation } from "./operation.ts";
+import { either, list } from "../http/schema.ts";
+import { DEVICE_CREATED, DEVICE_DETAIL, DEVICE_REGISTERED, DEVICE_VIEW, MQTT_LOGIN } from "./views.ts";
 
-const ID_LENGTH_MAX = 128;
 /** SHA-256 in hex, with a colon after each byte. */
 const THUMBPRINT_LENGTH_MAX = 95;
 
-const id = text(new RegExp(ID_PATTERN), ID_LENGTH_MAX, ID_RULE);
 const thumbprint = text(/^[\dA-Fa-f:]+$/, THUMBPRINT_LENGTH_MAX, "a thumbprint is 40 or 64 hex digits");
-const certificate = text(/^(selfSigned|certificateAuthority)$/, 32, "selfSigned or certificateAuthority");
 /** A module without a device is one of the gateway's own. */
-const NAME = { deviceId: optional(id), moduleId: optional(id) };
+const NAME = { deviceId: optional(newId), moduleId: optional(newId) };
 const NEW_IDENTITY = {
   ...NAME,
-  parent: optional(id),
-  certificate: optional(certificate),
+  parent: optional(newId),
+  certificate: optional(oneOf("selfSigned", "certificateAuthority")),
   primaryThumbprint: optional(thumbprint),
   secondaryThumbprint: optional(thumbprint),
 };
-const NEW_LOGIN = { ...NAME, validSecs: integer(1, LOGIN_SECS_MAX) };
 
-export const deviceRoutes = (backend: ManagementBackend): readonly Route[] => [
-  {
+const DEVICE = "/devices/:deviceId";
+const MODULE = "/devices/:deviceId/modules/:moduleId";
+const MODULE_PARAMS = { deviceId, moduleId };
+const NOT_THERE = ["SP_IDENTITY_UNKNOWN"];
+
+export const DEVICE_OPERATIONS: readonly Operation[] = [
+  operation({
     method: "GET",
     path: "/devices",
-    handle: async () => ({ json: (await backend.hub.identities()).map(toView) }),
-  },
-  {
+    id: "listDevices",
+    tag: "devices",
+    summary: "the devices, and the modules that connect over the network",
+    answer: answers(list(DEVICE_VIEW)),
+    handle: async ({ hub }) => (await hub.identities()).map(toView),
+  }),
+  operation({
     method: "GET",
-    path: "/devices/:deviceId",
-    handle: async ({ params }) => ({ json: await describe(backend, params["deviceId"]!) }),
-  },
-  {
+    path: DEVICE,
+    id: "getDevice",
+    tag: "devices",
+    summary: "what a device is; never its keys",
+    params: { deviceId },
+    answer: answers(DEVICE_DETAIL),
+    errors: NOT_THERE,
+    handle: (backend, { params }) => describe(backend, params.deviceId),
+  }),
+  operation({
     method: "POST",
     path: "/devices",
-    async handle({ body }) {
-      const fields = decodeBody(body, NEW_IDENTITY);
-      const { moduleId, deviceId = moduleId === undefined ? undefined : backend.gatewayId } = fields;
-      if (deviceId === undefined) throw new RequestError(400, "body names nobody");
-      return { status: 201, json: await addIdentity(backend, { ...fields, deviceId }) };
+    id: "addDevice",
+    tag: "devices",
+    summary: "add a device, or a module of one; its keys are in this answer alone",
+    body: NEW_IDENTITY,
+    answer: answers(either(DEVICE_CREATED, DEVICE_REGISTERED), 201),
+    errors: ["SP_IDENTITY_EXISTS", "SP_IDENTITY_NAME", "SP_IDENTITY_CERTIFICATE", "SP_IDENTITY_PARENT"],
+    async handle(backend, { body }) {
+      return addIdentity(backend, { ...body, deviceId: ownerOf(backend, body) });
     },
-  },
-  ...enabling(backend, true),
-  ...enabling(backend, false),
-  {
+  }),
+  ...enabling(true),
+  ...enabling(false),
+  operation({
     method: "POST",
     path: "/logins",
-    async handle({ body }) {
-      const { deviceId, moduleId, validSecs } = decodeBody(body, NEW_LOGIN);
-      if (deviceId === undefined && moduleId === undefined) throw new RequestError(400, "body names nobody");
-      return { status: 201, json: await login(backend, deviceId ?? backend.gatewayId, moduleId, validSecs) };
-    },
-  },
-  {
+    id: "signLogin",
+    tag: "devices",
+    summary: "what lets a plain MQTT client connect as a device for a while; no key can be had from it",
+    body: { ...NAME, validSecs: integer(1, LOGIN_SECS_MAX) },
+    answer: answers(MQTT_LOGIN, 201),
+    errors: ["SP_IDENTITY_UNKNOWN", "SP_IDENTITY_CERTIFICATE"],
+    handle: async (backend, { body }) =>
+      login(backend, ownerOf(backend, body), body.moduleId, body.validSecs),
+  }),
+  operation({
     method: "DELETE",
-    path: "/devices/:deviceId",
-    async handle({ params }) {
-      await backend.hub.removeIdentity(params["deviceId"]!);
-      return null;
-    },
-  },
-  {
+    path: DEVICE,
+    id: "removeDevice",
+    tag: "devices",
+    summary: "remove a device with its modules: keys are forgotten, connections closed",
+    params: { deviceId },
+    answer: answersNothing,
+    errors: NOT_THERE,
+    handle: ({ hub }, { params }) => hub.removeIdentity(params.deviceId),
+  }),
+  operation({
     method: "DELETE",
-    path: "/devices/:deviceId/modules/:moduleId",
-    async handle({ params }) {
-      await backend.hub.removeIdentity(params["deviceId"]!, params["moduleId"]!);
-      return null;
-    },
-  },
+    path: MODULE,
+    id: "removeModuleIdentity",
+    tag: "devices",
+    summary: "remove a module of a device",
+    params: MODULE_PARAMS,
+    answer: answersNothing,
+    errors: NOT_THERE,
+    handle: ({ hub }, { params }) => hub.removeIdentity(params.deviceId, params.moduleId),
+  }),
 ];
 
 /** Whoever is disabled is disconnected at once. */
-const enabling = ({ hub }: ManagementBackend, enabled: boolean): readonly Route[] =>
-  ["/devices/:deviceId", "/devices/:deviceId/modules/:moduleId"].map((path) => ({
+function enabling(enabled: boolean): readonly Operation[] {
+  const verb = enabled ? "enable" : "disable";
+  const summary = enabled ? "let it connect again" : "refuse it from now on, and close what it has open";
+  const common = {
     method: "POST",
-    path: `${path}/${enabled ? "enable" : "disable"}`,
-    async handle({ params }) {
-      const { deviceId, moduleId } = params;
-      await hub.changeIdentity({ deviceId: deviceId!, moduleId, enabled });
-      return null;
-    },
-  }));
+    tag: "devices",
+    answer: answersNothing,
+    errors: NOT_THERE,
+  } as const;
+  return [
+    operation({
+      ...common,
+      path: `${DEVICE}/${verb}`,
+      id: `${verb}Device`,
+      summary: `${summary}; a device with its modules`,
+      params: { deviceId },
+      handle: async ({ hub }, { params }) => void (await hub.changeIdentity({ ...params, enabled })),
+    }),
+    operation({
+      ...common,
+      path: `${MODULE}/${verb}`,
+      id: `${verb}ModuleIdentity`,
+      summary,
+      params: MODULE_PARAMS,
+      handle: async ({ hub }, { params }) => void (await hub.changeIdentity({ ...params, enabled })),
+    }),
+  ];
+}
+
+/** A module without a device is one of the gateway's own. */
+function ownerOf(
+  { gatewayId }: ManagementBackend,
+  {
+    deviceId: given,
+    moduleId: module,
+  }: { readonly deviceId?: string | undefined; readonly moduleId?: string | undefined },
+): string {
+  const owner = given ?? (module === undefined ? undefined : gatewayId);
+  if (owner === undefined) throw new RequestError(400, "body names nobody");
+  return owner;
+}
 
 interface Wanted {
   readonly deviceId: string;

@@ -1,16 +1,5 @@
 /** Requests about messages: the event log, the queues, the dead letters, taps. */
-import type { DeadLetter, EventRecord, LetterPlace } from "../../hub/index.ts";
-import {
-  decodeBody,
-  decodePath,
-  decodeQuery,
-  integer,
-  optional,
-  text,
-  withDefault,
-  type Field,
-} from "../http/fields.ts";
-import { RequestError, type Route } from "../http/server.ts";
+import type { DeadLetter, EventRecord } from "../../hub/index.ts";
 import {
   DEAD_LETTERS_LIMIT_MAX,
   EVENTS_LIMIT_MAX,
@@ -18,13 +7,24 @@ import {
   parseLetterPlace,
   TAP_PER_SECOND_DEFAULT,
   TAP_PER_SECOND_MAX,
-  type DeadLetterPageView,
   type DeadLetterView,
-  type EventPageView,
   type EventView,
   type TapPageView,
 } from "./api.ts";
 import type { ManagementBackend } from "./backend.ts";
+import { integer, optional, refined, text, withDefault } from "../http/fields.ts";
+import { answers, answersLines, operation, type Operation } from "./operation.ts";
+import { list } from "../http/schema.ts";
+import {
+  COMPACTION,
+  DEAD_LETTER,
+  DEAD_LETTER_PAGE,
+  EVENT_PAGE,
+  PURGED,
+  QUEUE,
+  REPLAYED,
+  TAP_PAGE,
+} from "./views.ts";
 
 type HubFace = ManagementBackend["hub"];
 
@@ -34,90 +34,138 @@ const ENDPOINT_LENGTH_MAX = 300;
 const TAP_WAIT_MS = 2_000;
 
 const endpoint = text(/./, ENDPOINT_LENGTH_MAX, "an endpoint is <module>/<input>, or $upstream");
-const letterPlace: Field<LetterPlace> = (value, name) => {
-  const place = parseLetterPlace(endpoint(value, name));
-  if (place !== null) return place;
-  throw new RequestError(400, `${name} is not a place`, "a place is <endpoint>#<offset>");
-};
-
-const EVENT_QUERY = {
-  from: optional(offset),
-  tail: optional(offset),
-  limit: withDefault(integer(1, EVENTS_LIMIT_MAX), 100),
-  waitMs: withDefault(integer(0, EVENTS_WAIT_MS_MAX), 0),
-};
-const DEAD_LETTER_QUERY = {
-  endpoint: optional(endpoint),
-  from: optional(letterPlace),
-  limit: withDefault(integer(1, DEAD_LETTERS_LIMIT_MAX), 100),
-};
+const letterPlace = refined(
+  text(/^[^]+#\d{1,15}$/, ENDPOINT_LENGTH_MAX, "a place is <endpoint>#<offset>"),
+  (place) => parseLetterPlace(place)!,
+);
 
 const LETTER_PATH = { endpoint, offset };
-const LETTERS_PATH = { endpoint };
-const REPLAY_BODY = { offset: optional(offset) };
-const TAP_QUERY = {
-  endpoint,
-  perSecond: withDefault(integer(1, TAP_PER_SECOND_MAX), TAP_PER_SECOND_DEFAULT),
-};
+const UNKNOWN_LETTER = ["SP_ENDPOINT_UNKNOWN", "SP_DEAD_LETTER_UNKNOWN"];
 
-export const messageRoutes = ({ hub }: ManagementBackend): readonly Route[] => [
-  {
-    method: "GET",
-    path: "/events",
-    async handle({ query }) {
-      const { from, tail, limit, waitMs } = decodeQuery(query, EVENT_QUERY);
-      const start = from ?? (tail === undefined ? 0 : await tailOffset(hub, tail));
-      const page = await hub.readEvents({ from: start, limit, waitMs });
-      return { json: { ...page, events: page.events.map(toEventView) } satisfies EventPageView };
-    },
-  },
-  { method: "GET", path: "/queues", handle: async () => ({ json: await hub.queues() }) },
-  {
+const DEAD_LETTER_OPERATIONS: readonly Operation[] = [
+  operation({
     method: "GET",
     path: "/deadletters",
-    async handle({ query }) {
-      const page = await hub.deadLetters(decodeQuery(query, DEAD_LETTER_QUERY));
-      return { json: { ...page, letters: page.letters.map(toDeadLetterView) } satisfies DeadLetterPageView };
+    id: "listDeadLetters",
+    tag: "messages",
+    summary: "messages that were given up, by endpoint and offset",
+    query: {
+      endpoint: optional(endpoint),
+      from: optional(letterPlace),
+      limit: withDefault(integer(1, DEAD_LETTERS_LIMIT_MAX), 100),
     },
-  },
-  {
+    answer: answers(DEAD_LETTER_PAGE),
+    errors: ["SP_ENDPOINT_UNKNOWN"],
+    async handle({ hub }, { query }) {
+      const page = await hub.deadLetters(query);
+      return { ...page, letters: page.letters.map(toDeadLetterView) };
+    },
+  }),
+  operation({
     method: "GET",
     path: "/deadletters/:endpoint/:offset",
-    async handle({ params }) {
-      return { json: toDeadLetterView(await hub.deadLetter(decodePath(params, LETTER_PATH))) };
-    },
-  },
-  {
+    id: "getDeadLetter",
+    tag: "messages",
+    summary: "everything about one of them",
+    params: LETTER_PATH,
+    answer: answers(DEAD_LETTER),
+    errors: UNKNOWN_LETTER,
+    handle: async ({ hub }, { params }) => toDeadLetterView(await hub.deadLetter(params)),
+  }),
+  operation({
     method: "POST",
     path: "/deadletters/:endpoint/replay",
-    async handle({ params, body }) {
-      const which = { ...decodePath(params, LETTERS_PATH), ...decodeBody(body, REPLAY_BODY) };
-      return { json: await hub.replayDeadLetters(which) };
-    },
-  },
-  {
+    id: "replayDeadLetters",
+    tag: "messages",
+    summary: "put one, or without an offset all of an endpoint, back into their queue",
+    params: { endpoint },
+    body: { offset: optional(offset) },
+    answer: answers(REPLAYED),
+    errors: UNKNOWN_LETTER,
+    handle: ({ hub }, { params, body }) => hub.replayDeadLetters({ ...params, ...body }),
+  }),
+  operation({
     method: "DELETE",
     path: "/deadletters/:endpoint",
-    async handle({ params }) {
-      return { json: await hub.purgeDeadLetters(decodePath(params, LETTERS_PATH)) };
-    },
-  },
-  {
+    id: "purgeDeadLetters",
+    tag: "messages",
+    summary: "delete all of an endpoint",
+    params: { endpoint },
+    answer: answers(PURGED),
+    errors: ["SP_ENDPOINT_UNKNOWN"],
+    handle: ({ hub }, { params }) => hub.purgeDeadLetters(params),
+  }),
+  operation({
     method: "DELETE",
     path: "/deadletters/:endpoint/:offset",
-    async handle({ params }) {
-      return { json: await hub.purgeDeadLetters(decodePath(params, LETTER_PATH)) };
+    id: "purgeDeadLetter",
+    tag: "messages",
+    summary: "delete one",
+    params: LETTER_PATH,
+    answer: answers(PURGED),
+    errors: UNKNOWN_LETTER,
+    handle: ({ hub }, { params }) => hub.purgeDeadLetters(params),
+  }),
+];
+
+export const MESSAGE_OPERATIONS: readonly Operation[] = [
+  operation({
+    method: "GET",
+    path: "/events",
+    id: "readMessages",
+    tag: "messages",
+    summary:
+      "messages that reached $upstream, from an offset, or the last few; waits for some when there are none",
+    query: {
+      from: optional(offset),
+      tail: optional(offset),
+      limit: withDefault(integer(1, EVENTS_LIMIT_MAX), 100),
+      waitMs: withDefault(integer(0, EVENTS_WAIT_MS_MAX), 0),
     },
-  },
-  {
+    answer: answers(EVENT_PAGE),
+    async handle({ hub }, { query: { from, tail, limit, waitMs } }) {
+      const start = from ?? (tail === undefined ? 0 : await tailOffset(hub, tail));
+      const page = await hub.readEvents({ from: start, limit, waitMs });
+      return { ...page, events: page.events.map(toEventView) };
+    },
+  }),
+  operation({
+    method: "GET",
+    path: "/queues",
+    id: "listQueues",
+    tag: "messages",
+    summary: "what waits, for whom, since when",
+    answer: answers(list(QUEUE)),
+    handle: ({ hub }) => hub.queues(),
+  }),
+  ...DEAD_LETTER_OPERATIONS,
+  operation({
     method: "GET",
     path: "/taps",
-    async handle({ query, signal }) {
-      const { tap } = await hub.openTap(decodeQuery(query, TAP_QUERY));
-      return { lines: tapLines(hub, tap, signal) };
+    id: "tap",
+    tag: "messages",
+    summary: "a live copy of what comes into a queue; one page of JSON a line",
+    query: {
+      endpoint,
+      perSecond: withDefault(integer(1, TAP_PER_SECOND_MAX), TAP_PER_SECOND_DEFAULT),
     },
-  },
-  { method: "POST", path: "/compact", handle: async () => ({ json: await hub.compact() }) },
+    answer: answersLines("application/x-ndjson", TAP_PAGE),
+    errors: ["SP_ENDPOINT_UNKNOWN", "SP_TAPS_MAX"],
+    async handle({ hub }, { query, signal }) {
+      const { tap } = await hub.openTap(query);
+      return tapLines(hub, tap, signal);
+    },
+  }),
+  operation({
+    method: "POST",
+    path: "/compact",
+    id: "compact",
+    tag: "gateway",
+    summary: "give the room of what was consumed back to the disk",
+    answer: answers(COMPACTION),
+    errors: ["SP_COMPACT_NO_ROOM", "SP_COMPACT_FAILED"],
+    handle: ({ hub }) => hub.compact(),
+  }),
 ];
 
 /** A page a line, until whoever asked is gone. If nobody ever reads, the hub closes the tap by itself. */

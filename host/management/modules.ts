@@ -1,44 +1,78 @@
 /** Requests about the gateway itself, its deployment, its modules and their logs. */
-import { anything, boolean, decodeBody, decodeQuery, integer, text, withDefault } from "../http/fields.ts";
-import type { Route } from "../http/server.ts";
 import { LOG_LINES_MAX } from "./api.ts";
-import type { ManagementBackend } from "./backend.ts";
+import { anything, boolean, integer, text, withDefault } from "../http/fields.ts";
+import { answers, answersLines, answersNothing, operation, type Operation } from "./operation.ts";
+import { anyObject, list, string } from "../http/schema.ts";
+import { DEPLOYMENT_STATUS, GATEWAY_STATUS, MODULE_VIEW } from "./views.ts";
 
 const PATH_LENGTH_MAX = 4096;
+const MODULE_NAME_LENGTH_MAX = 256;
 
-/** What a deployment must be is the agent's to say, as is where it is not. */
-const DEPLOYMENT_BODY = {
-  deployment: anything,
-  baseDir: text(/^\//, PATH_LENGTH_MAX, "it must be an absolute path"),
-};
-const LOG_QUERY = { lines: withDefault(integer(0, LOG_LINES_MAX), 100), follow: withDefault(boolean, false) };
+const name = text(/./, MODULE_NAME_LENGTH_MAX, "the name of a module in the deployment");
 
-export const moduleRoutes = (backend: ManagementBackend): readonly Route[] => [
-  { method: "GET", path: "/status", handle: async () => ({ json: await backend.status() }) },
-  { method: "GET", path: "/modules", handle: async () => ({ json: await backend.modules() }) },
-  { method: "GET", path: "/deployment", handle: async () => ({ json: await backend.reported() }) },
-  {
+export const MODULE_OPERATIONS: readonly Operation[] = [
+  operation({
+    method: "GET",
+    path: "/status",
+    id: "getStatus",
+    tag: "gateway",
+    summary: "how the gateway is doing",
+    answer: answers(GATEWAY_STATUS),
+    handle: (backend) => backend.status(),
+  }),
+  operation({
+    method: "GET",
+    path: "/modules",
+    id: "listModules",
+    tag: "modules",
+    summary: "the modules of the deployment, and what they are doing",
+    answer: answers(list(MODULE_VIEW)),
+    handle: (backend) => backend.modules(),
+  }),
+  operation({
+    method: "GET",
+    path: "/deployment",
+    id: "getDeployment",
+    tag: "modules",
+    summary: "what the agent reports: the reported properties of $edgeAgent",
+    answer: answers(anyObject),
+    handle: (backend) => backend.reported(),
+  }),
+  operation({
     method: "POST",
     path: "/deployment",
-    async handle({ body }) {
-      const { deployment, baseDir } = decodeBody(body, DEPLOYMENT_BODY);
-      return { json: await backend.apply(deployment, baseDir) };
+    id: "applyDeployment",
+    tag: "modules",
+    summary: "bring a deployment about, all or nothing; one that was refused is an answer as well",
+    body: {
+      /** What a deployment must be is the agent's to say, as is where it is not. */
+      deployment: anything,
+      baseDir: text(/^\//, PATH_LENGTH_MAX, "the absolute path that relative file: images start from"),
     },
-  },
-  {
+    answer: answers(DEPLOYMENT_STATUS),
+    handle: (backend, { body }) => backend.apply(body.deployment, body.baseDir),
+  }),
+  operation({
     method: "POST",
     path: "/modules/:name/restart",
-    async handle({ params }) {
-      await backend.restart(params["name"]!);
-      return null;
-    },
-  },
-  {
+    id: "restartModule",
+    tag: "modules",
+    summary: "start a module anew",
+    params: { name },
+    answer: answersNothing,
+    errors: ["SP_MODULE_UNKNOWN"],
+    handle: (backend, { params }) => backend.restart(params.name),
+  }),
+  operation({
     method: "GET",
     path: "/modules/:name/logs",
-    async handle({ params, query, signal }) {
-      const options = decodeQuery(query, LOG_QUERY);
-      return { lines: await backend.readLog(params["name"]!, { ...options, signal }) };
-    },
-  },
+    id: "readModuleLog",
+    tag: "modules",
+    summary: "the last lines of a module's log; with follow, those that come as well",
+    params: { name },
+    query: { lines: withDefault(integer(0, LOG_LINES_MAX), 100), follow: withDefault(boolean, false) },
+    answer: answersLines("text/plain", string),
+    errors: ["SP_MODULE_UNKNOWN"],
+    handle: (backend, { params, query, signal }) => backend.readLog(params.name, { ...query, signal }),
+  }),
 ];

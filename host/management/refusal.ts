@@ -34,5 +34,8 @@ export function refusal(error: unknown): {
 
 function statusOf(error: unknown): number {
   if (error instanceof RequestError) return error.status;
-  return error instanceof SandpiperError ? (STATUS_OF.get(error.code) ?? NOT_POSSIBLE) : 500;
+  return error instanceof SandpiperError ? statusOfCode(error.code) : 500;
 }
+
+/** With which status an operating error is answered. */
+export const statusOfCode = (code: string): number => STATUS_OF.get(code) ?? NOT_POSSIBLE;

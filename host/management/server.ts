@@ -3,18 +3,15 @@
  * authentication, so it never listens on a network. It is up before the hub is, and stays up when the hub
  * fails: a gateway in trouble must be able to say so.
  *
- * Every field of a request is decoded, every body is bounded, every answer that is not a success is
- * `{ "error": { code, message, hint?, details } }`.
+ * What there is to ask: operations.ts. Every field of a request is decoded, every body is bounded, every answer that
+ * is not a success is `{ "error": { code, message, hint?, details } }`.
  */
 import { createHttpServer } from "../http/server.ts";
 import { listenOnSocket } from "../http/socket.ts";
 import type { Log } from "../log.ts";
 import type { ManagementBackend } from "./backend.ts";
-import { deviceRoutes } from "./devices.ts";
-import { messageRoutes } from "./messages.ts";
-import { moduleRoutes } from "./modules.ts";
+import { OPERATIONS } from "./operations.ts";
 import { refusal } from "./refusal.ts";
-import { twinRoutes } from "./twins.ts";
 
 export interface ManagementServer {
   /** Stops listening, ends open requests, removes the socket. */
@@ -31,7 +28,7 @@ export async function startManagementServer(
 ): Promise<ManagementServer> {
   const { socket, bodyBytesMax, log } = options;
   const closing = new AbortController();
-  const routes = [moduleRoutes, deviceRoutes, twinRoutes, messageRoutes].flatMap((of) => of(backend));
+  const routes = OPERATIONS.map((operation) => operation.route(backend));
   const server = createHttpServer({
     routes,
     bodyBytesMax,

@@ -35,6 +35,7 @@ export function createFakeBackend(): FakeBackend {
     restarted,
     gatewayId: "gw",
     hostname: "gw.example",
+    version: "0.0.0",
     hub: {
       identities: async () => [...identities.values()],
       addIdentity: async (identity) => {

@@ -65,6 +65,12 @@ test("init makes a gateway and says what comes next", async () => {
   expect(out).toContain("sandpiper trust add");
 });
 
+test("openapi prints the document that a gateway would give, without one", async () => {
+  const { code, out } = await runCommand(["openapi"], { SANDPIPER_DIR: "/nowhere" });
+  expect(code).toBe(0);
+  expect(JSON.parse(out)).toMatchObject({ openapi: "3.1.0", paths: { "/devices/{deviceId}": {} } });
+});
+
 test("device add prints nothing but the connection string, for a shell to take, and a hint beside it", async () => {
   const { out, err } = await run("device", "add", "thermo1");
   expect(out).toMatch(/^HostName=gw\.example;DeviceId=thermo1;SharedAccessKey=[\w+/]{43}=$/);
