@@ -1,6 +1,6 @@
 /**
  * The gateway's own certificate authority: one per gateway, made at `init`, trusted by nobody until somebody
- * installs it. It signs the one certificate that the gateway's listeners show.
+ * installs it. It signs the one certificate that the gateway's listeners show, and those that modules ask for.
  */
 import { randomBytes, webcrypto } from "node:crypto";
 import { isIP } from "node:net";
@@ -28,7 +28,7 @@ export async function createAuthority(name: string, nowMs: number): Promise<KeyP
   const x509 = await loadX509();
   const keys = await generateKeys();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    ...common(nowMs, AUTHORITY_DAYS),
+    ...common(nowMs, nowMs + AUTHORITY_DAYS * DAY_MS),
     name: [{ CN: [`Sandpiper authority of ${name}`.slice(0, COMMON_NAME_MAX)] }],
     keys,
     extensions: [
@@ -45,27 +45,51 @@ export const serverNames = (hostname: string): readonly string[] => [
   ...new Set([hostname, "localhost", "127.0.0.1", "::1"]),
 ];
 
-export async function issueServerCertificate(
+export const issueServerCertificate = (
   authority: KeyPairPem,
   hostname: string,
+  nowMs: number,
+): Promise<KeyPairPem> =>
+  issueCertificate(
+    authority,
+    {
+      commonName: hostname,
+      usage: "serverAuth",
+      names: serverNames(hostname),
+      notAfterMs: nowMs + SERVER_DAYS * DAY_MS,
+    },
+    nowMs,
+  );
+
+export interface CertificateRequest {
+  /** Cut off where X.520 does. */
+  readonly commonName: string;
+  readonly usage: "serverAuth" | "clientAuth";
+  /** Host names, addresses, URIs: whom it is for. */
+  readonly names: readonly string[];
+  readonly notAfterMs: number;
+}
+
+/** With a key of its own, for one purpose, and no power to issue others. */
+export async function issueCertificate(
+  authority: KeyPairPem,
+  { commonName, usage, names, notAfterMs }: CertificateRequest,
   nowMs: number,
 ): Promise<KeyPairPem> {
   const x509 = await loadX509();
   const keys = await generateKeys();
   const issuer = new x509.X509Certificate(authority.certificate);
   const certificate = await x509.X509CertificateGenerator.create({
-    ...common(nowMs, SERVER_DAYS),
-    subject: [{ CN: [hostname.slice(0, COMMON_NAME_MAX)] }],
+    ...common(nowMs, notAfterMs),
+    subject: [{ CN: [commonName.slice(0, COMMON_NAME_MAX)] }],
     issuer: issuer.subjectName,
     publicKey: keys.publicKey,
     signingKey: await importPrivateKey(authority.privateKey),
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-      new x509.SubjectAlternativeNameExtension(
-        serverNames(hostname).map((value) => ({ type: isIP(value) === 0 ? "dns" : "ip", value })),
-      ),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage[usage]]),
+      new x509.SubjectAlternativeNameExtension(names.map((value) => ({ type: typeOf(value), value }))),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
       await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
     ],
@@ -73,20 +97,25 @@ export async function issueServerCertificate(
   return toPem(certificate, keys.privateKey);
 }
 
-/** X.520: ub-common-name. */
-const COMMON_NAME_MAX = 64;
+function typeOf(name: string): "dns" | "ip" | "url" {
+  if (name.includes("://")) return "url";
+  return isIP(name) === 0 ? "dns" : "ip";
+}
 
-/** Loaded only where a certificate is made: at `init`, and once in two years. */
+/** X.520: ub-common-name. */
+export const COMMON_NAME_MAX = 64;
+
+/** Loaded only where a certificate is made: at `init`, once in two years, and for modules that ask. */
 async function loadX509(): Promise<typeof import("@peculiar/x509")> {
   provideReflectMetadata();
   return import("@peculiar/x509");
 }
 
-const common = (nowMs: number, days: number) =>
+const common = (nowMs: number, notAfterMs: number) =>
   ({
     serialNumber: serialNumber(),
     notBefore: new Date(nowMs - BACKDATED_DAYS * DAY_MS),
-    notAfter: new Date(nowMs + days * DAY_MS),
+    notAfter: new Date(notAfterMs),
     signingAlgorithm: ALGORITHM,
   }) satisfies Partial<X509CertificateCreateParams>;
 

@@ -51,10 +51,16 @@ export async function renewServerCertificate(
   const reason =
     current === null ? "damaged" : renewalReason(current.certificate, current.key, hostname, nowMs);
   if (reason === null) return null;
-  const privateKey = await read(file(AUTHORITY.key));
-  const issued = await issueServerCertificate({ certificate: authority, privateKey }, hostname, nowMs);
+  const issued = await issueServerCertificate(await loadAuthority(tlsDir), hostname, nowMs);
   await writePair(tlsDir, SERVER, issued);
   return reason;
+}
+
+/** @throws {CertificateError} SP_CERTIFICATE_INVALID: either file cannot be read, or is not a certificate */
+export async function loadAuthority(tlsDir: string): Promise<KeyPairPem> {
+  const certificate = await read(join(tlsDir, AUTHORITY.cert));
+  parseCertificate(certificate, join(tlsDir, AUTHORITY.cert));
+  return { certificate, privateKey: await read(join(tlsDir, AUTHORITY.key)) };
 }
 
 /** Null when either file is missing or is not what it must be. */
