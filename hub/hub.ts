@@ -135,6 +135,10 @@ export class LocalHub implements Hub {
     return this.#now.identities.all();
   }
 
+  async identity(deviceId: string, moduleId: string | null): Promise<Identity | null> {
+    return this.#now.identities.find(deviceId, moduleId) ?? null;
+  }
+
   async clients(): Promise<readonly ConnectedClient[]> {
     return this.#now.clients.list();
   }

@@ -239,6 +239,7 @@ function relay(hub: () => Hub): Hub {
     changeIdentity: async (change) => hub().changeIdentity(change),
     removeIdentity: async (deviceId, moduleId) => hub().removeIdentity(deviceId, moduleId),
     identities: async () => hub().identities(),
+    identity: async (deviceId, moduleId) => hub().identity(deviceId, moduleId),
     clients: async () => hub().clients(),
     twin: async (deviceId, moduleId) => hub().twin(deviceId, moduleId),
     changeTwin: async (deviceId, moduleId, change) => hub().changeTwin(deviceId, moduleId, change),

@@ -23,6 +23,7 @@ const METHODS = [
   "changeIdentity",
   "removeIdentity",
   "identities",
+  "identity",
   "clients",
   "twin",
   "changeTwin",

@@ -25,6 +25,7 @@ export function createFakeHub(journal: string[], onStart: () => void = () => {})
       return { listeners, recoveryMs: 1, recovered: 0 };
     },
     identities: async () => [],
+    identity: async () => null,
     status: async () => ({ state: "ok", connections: 0, counters: {}, flash: NO_FLASH, troubles: [] }),
     close: async () => void journal.push("hub closed"),
   };

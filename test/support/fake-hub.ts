@@ -87,6 +87,7 @@ export function fakeHub(): FakeHub {
     changeIdentity: unused,
     removeIdentity: unused,
     identities: unused,
+    identity: unused,
     clients: unused,
     twin: unused,
     changeTwin: unused,
