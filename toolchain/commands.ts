@@ -34,6 +34,8 @@ export const COMMANDS: CommandTable = {
   "module-identity add": async () => (await import("./operate/module-identity.ts")).moduleIdentityAddCommand,
   "module-identity list": async () =>
     (await import("./operate/module-identity.ts")).moduleIdentityListCommand,
+  "module-identity env": async () =>
+    (await import("./operate/module-environment.ts")).moduleIdentityEnvCommand,
   "module-identity remove": async () =>
     (await import("./operate/module-identity.ts")).moduleIdentityRemoveCommand,
   "queue list": async () => (await import("./operate/queue.ts")).queueListCommand,

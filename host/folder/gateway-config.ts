@@ -47,6 +47,14 @@ export interface GatewayConfig {
     readonly log: Pick<LogFileSettings, "fileBytesMax" | "filesMax">;
   };
   readonly management: { readonly bodyBytesMax: number };
+  readonly workload: {
+    /** The workload API on the loopback; absent = on sockets alone. */
+    readonly http?: {
+      readonly port: number;
+      /** By module, the user (uid) that its process runs as. */
+      readonly users: Readonly<Record<string, number>>;
+    };
+  };
 }
 
 /** Ports a listener has unless told: what is plain stays on the machine itself, TLS is for the network. */
@@ -65,6 +73,9 @@ const SECURE: ReadonlySet<ListenerSettings["protocol"]> = new Set(["mqtts", "amq
 export const isSecure = (protocol: ListenerSettings["protocol"]): boolean => SECURE.has(protocol);
 
 const LISTENERS_MAX = 8;
+const WORKLOAD_USERS_MAX = 64;
+/** The last one but -1, which is nobody at all. */
+const UID_MAX = 0xff_ff_ff_fe;
 const CONFIG_FILE_BYTES_MAX = 64 * 1024;
 const MIB = 1024 * 1024;
 
@@ -168,6 +179,21 @@ export const GATEWAY_CONFIG_SCHEMA = {
     management: section({
       bodyBytesMax: { type: "integer", minimum: 64 * 1024, maximum: 64 * MIB, default: 4 * MIB },
     }),
+    workload: section({
+      http: {
+        type: "object",
+        additionalProperties: false,
+        required: ["port", "users"],
+        properties: {
+          port: { type: "integer", minimum: 0, maximum: 65535 },
+          users: {
+            type: "object",
+            maxProperties: WORKLOAD_USERS_MAX,
+            additionalProperties: { type: "integer", minimum: 0, maximum: UID_MAX },
+          },
+        },
+      },
+    }),
   },
 } as const;
 
@@ -217,6 +243,7 @@ export async function decodeGatewayConfig(text: string, file: string): Promise<G
     store: value.store,
     modules: value.modules,
     management: value.management,
+    workload: value.workload,
   };
 }
 

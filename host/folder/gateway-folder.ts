@@ -29,6 +29,8 @@ export interface GatewayPaths {
   /** The management socket and the lock of the running gateway. */
   readonly run: string;
   readonly socket: string;
+  /** Folders with the sockets of modules in processes of their own. */
+  readonly workload: string;
 }
 
 export function gatewayPaths(dir: string): GatewayPaths {
@@ -46,6 +48,7 @@ export function gatewayPaths(dir: string): GatewayPaths {
     vaultKey: join(root, "vault.key"),
     run: join(root, "run"),
     socket: join(root, "run", "management.sock"),
+    workload: join(root, "run", "workload"),
   };
 }
 

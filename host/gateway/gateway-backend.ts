@@ -7,6 +7,7 @@ import type { HubKeeper } from "./hub-keeper.ts";
 import type { GatewayState, GatewayStatus } from "../management/api.ts";
 import type { ManagementBackend } from "../management/backend.ts";
 import type { StoreGuard } from "../store/store-guard.ts";
+import type { Workload } from "../workload/index.ts";
 
 /** The gateway as it is now. Its owner writes, the API reads. */
 export interface GatewayView {
@@ -17,6 +18,7 @@ export interface GatewayView {
   readonly store: Pick<StoreGuard, "news">;
   phase: "starting" | "running" | "stopping";
   agent: GatewayAgent | null;
+  readonly workload: Pick<Workload, "environment" | "changed">;
   listeners: GatewayStatus["listeners"];
   /** Of the certificate that expires first; null without TLS listeners. */
   readonly certificateNotAfter: string | null;
@@ -36,6 +38,7 @@ export function createBackend(view: GatewayView): ManagementBackend {
     modules: async () => (await agent()).modules(),
     reported: async () => (await agent()).reported(),
     apply: async (deployment, baseDir) => (await agent()).apply(deployment, { baseDir }),
+    environment: (module) => view.workload.environment(module),
     restart: async (module) => (await agent()).restartModule(module),
     readLog: async (module, { lines, follow, signal }) =>
       follow

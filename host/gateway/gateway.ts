@@ -20,6 +20,7 @@ import type { ManagementServer } from "../management/server.ts";
 import { gatewayParts } from "./parts.ts";
 import { StoreGuard } from "../store/store-guard.ts";
 import { takeVaultKey } from "../folder/vault-key.ts";
+import { Workload } from "../workload/index.ts";
 
 export interface GatewayOptions {
   readonly dir: string;
@@ -122,11 +123,7 @@ async function startGateway(
   const home = gatewayPaths(dir);
   const config = await readGatewayConfig(home.config);
   const paths = withStorage(home, config.storageFolder);
-  await takeLock(paths, onStop);
-  const { takeStorageFolder } = await import("../folder/storage-folder.ts");
-  const storage = await takeStorageFolder(paths);
-  onStop("storage lock", async () => storage?.release());
-
+  await takeLocks(paths, onStop);
   const vaultKey = await takeVaultKey(paths.vaultKey);
   const backup = new IdentityBackup({
     file: paths.identities,
@@ -138,14 +135,16 @@ async function startGateway(
   const keepsData = config.store.backend !== "none";
   const keeper = new HubKeeper({
     createHub: () => parts.createHub(),
-    ...(keepsData ? { guard, onChanged: noteIn(backup) } : {}),
+    ...(keepsData ? { guard } : {}),
+    onChanged: (method, args) => {
+      if (keepsData) noteIn(backup, method, args);
+      if (isOfGateway(config, args)) workload.changed();
+    },
     log,
     nowMs: () => performance.now(),
-    onRemade: () =>
-      void view.agent?.hubRestarted().catch((error: unknown) => {
-        log.error({ ...toErrorRecord(error) }, "modules cannot be joined to the new hub");
-      }),
+    onRemade: () => void rejoin(view, log),
   });
+  const workload = workloadOf(paths, config, vaultKey.key, keeper.hub, log);
   const certificates = certificatesOf(paths, config, log);
   const view: GatewayView = {
     config,
@@ -155,6 +154,7 @@ async function startGateway(
     store: guard,
     phase: "starting",
     agent: null,
+    workload,
     listeners: [],
     get certificateNotAfter() {
       return certificates.notAfter;
@@ -176,12 +176,10 @@ async function startGateway(
   certificates.watch((changed) => keeper.setCertificates(changed));
   onStop("certificates", () => certificates.close());
   if (keepsData) backup.changed();
+  onStop("workload API", () => workload.close());
+  await workload.start();
 
-  const agent = await parts.createAgent({ paths, config, hub: keeper.hub, log });
-  onStop("agent", () => agent.stop());
-  view.agent = agent;
-  // Devices do not wait for modules: what is meant for them is queued.
-  void boot(agent, log);
+  view.agent = await startAgent(parts, { paths, config, hub: keeper.hub, log }, onStop);
   view.phase = "running";
   onStop("phase", async () => {
     view.phase = "stopping";
@@ -189,23 +187,72 @@ async function startGateway(
   return { gatewayId: config.gatewayId, listeners, recoveryMs, recovered };
 }
 
-async function takeLock({ run }: GatewayPaths, onStop: OnStop): Promise<void> {
+async function takeLocks(paths: GatewayPaths, onStop: OnStop): Promise<void> {
   const { lockGateway } = await import("../folder/gateway-lock.ts");
-  const lock = await lockGateway(run);
+  const lock = await lockGateway(paths.run);
   onStop("lock", () => lock.release());
+  const { takeStorageFolder } = await import("../folder/storage-folder.ts");
+  const storage = await takeStorageFolder(paths);
+  onStop("storage lock", async () => storage?.release());
 }
 
 /** Who was removed must not come back by the copy: that is written at once. */
-const noteIn =
-  (backup: IdentityBackup) =>
-  (method: keyof Hub, [first]: readonly unknown[]): void => {
-    if (method === "setRoutes") backup.routesChanged(first as RouteTable);
-    else if (method === "removeIdentity") backup.changed(0);
-    else backup.changed();
-  };
+function noteIn(backup: IdentityBackup, method: keyof Hub, [first]: readonly unknown[]): void {
+  if (method === "setRoutes") backup.routesChanged(first as RouteTable);
+  else if (method === "removeIdentity") backup.changed(0);
+  else backup.changed();
+}
+
+/** A change of an identity: of the gateway's own modules, or of itself. */
+function isOfGateway({ gatewayId }: GatewayConfig, [first]: readonly unknown[]): boolean {
+  const deviceId = typeof first === "string" ? first : (first as { readonly deviceId?: string }).deviceId;
+  return deviceId === gatewayId;
+}
+
+const workloadOf = (
+  { tls: tlsDir, workload: root }: GatewayPaths,
+  { gatewayId, hostname, workload: { http } }: GatewayConfig,
+  vaultKey: Uint8Array,
+  hub: Hub,
+  log: Log,
+): Workload =>
+  new Workload({
+    root,
+    http,
+    log,
+    backend: {
+      gatewayId,
+      hostname,
+      tlsDir,
+      vaultKey,
+      nowMs: () => Date.now(),
+      identity: (moduleId) => hub.identity(gatewayId, moduleId),
+      identities: () => hub.identities(),
+    },
+  });
+
+/** What was joined to the hub, to the one that was made in its place. Never rejects. */
+async function rejoin({ agent, workload }: GatewayView, log: Log): Promise<void> {
+  workload.changed();
+  await agent?.hubRestarted().catch((error: unknown) => {
+    log.error({ ...toErrorRecord(error) }, "modules cannot be joined to the new hub");
+  });
+}
 
 const APPLIED = 200;
 const NONE_YET = 417;
+
+/** Devices do not wait for modules: what is meant for them is queued. */
+async function startAgent(
+  parts: GatewayParts,
+  context: Parameters<GatewayParts["createAgent"]>[0],
+  onStop: OnStop,
+): Promise<GatewayAgent> {
+  const agent = await parts.createAgent(context);
+  onStop("agent", () => agent.stop());
+  void boot(agent, context.log);
+  return agent;
+}
 
 /** Never rejects. */
 async function boot(agent: GatewayAgent, log: Log): Promise<void> {

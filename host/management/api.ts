@@ -24,6 +24,7 @@ import type { DeploymentStatus } from "../agent/index.ts";
 import type { SetAside } from "../store/set-aside.ts";
 
 export type { DeploymentStatus, ModuleView } from "../agent/index.ts";
+export type { ModuleEnvironment } from "../workload/index.ts";
 
 export interface ListenerStatus {
   readonly protocol: string;

@@ -1,6 +1,6 @@
 /** What the management server needs of a gateway. The gateway implements it; tests have a small one. */
 import type { Hub } from "../../hub/index.ts";
-import type { DeploymentStatus, GatewayStatus, ModuleView } from "./api.ts";
+import type { DeploymentStatus, GatewayStatus, ModuleEnvironment, ModuleView } from "./api.ts";
 
 export interface ManagementBackend {
   readonly gatewayId: string;
@@ -30,6 +30,8 @@ export interface ManagementBackend {
   >;
   status(): Promise<GatewayStatus>;
   modules(): Promise<readonly ModuleView[]>;
+  /** Of a process that is one of the gateway's modules. @throws SP_IDENTITY_UNKNOWN */
+  environment(module: string): Promise<ModuleEnvironment>;
   /** The reported properties of `$edgeAgent` (contract §2.1). */
   reported(): Promise<object>;
   /**

@@ -25,6 +25,7 @@ import {
   type LetterPlace,
   type MethodRequest,
   type MethodResult,
+  type ModuleEnvironment,
   type ModuleView,
   type MqttLogin,
   type QueueStatus,
@@ -53,6 +54,8 @@ export interface ManagementClient {
   /** What the agent reports: the contract's reported properties of `$edgeAgent`. */
   deployment(): Promise<unknown>;
   restartModule(module: string): Promise<void>;
+  /** What a process that is one of the gateway's modules has to be started with. @throws SP_IDENTITY_UNKNOWN */
+  environment(module: string): Promise<ModuleEnvironment>;
   devices(): Promise<readonly DeviceView[]>;
   device(deviceId: string): Promise<DeviceDetail>;
   addDevice(name: DeviceName, options?: Pick<DeviceOptions, "parent">): Promise<DeviceCreated>;
@@ -112,6 +115,7 @@ export function createManagementClient(dir: string): ManagementClient {
     apply: (deployment, baseDir) => call("POST", "/deployment", { deployment, baseDir }),
     deployment: () => get("/deployment"),
     restartModule: (module) => call("POST", `/modules/${encodeURIComponent(module)}/restart`),
+    environment: (module) => get(`/modules/${encodeURIComponent(module)}/environment`),
     devices: () => get("/devices"),
     device: (deviceId) => get(devicePath(deviceId)),
     addDevice: (name, options = {}) => call("POST", "/devices", { ...name, ...options }),

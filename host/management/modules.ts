@@ -1,9 +1,10 @@
 /** Requests about the gateway itself, its deployment, its modules and their logs. */
 import { LOG_LINES_MAX } from "./api.ts";
 import { anything, boolean, integer, text, withDefault } from "../http/fields.ts";
+import { moduleId } from "./ids.ts";
 import { answers, answersLines, answersNothing, operation, type Operation } from "./operation.ts";
 import { anyObject, list, string } from "../http/schema.ts";
-import { DEPLOYMENT_STATUS, GATEWAY_STATUS, MODULE_VIEW } from "./views.ts";
+import { DEPLOYMENT_STATUS, GATEWAY_STATUS, MODULE_ENVIRONMENT, MODULE_VIEW } from "./views.ts";
 
 const PATH_LENGTH_MAX = 4096;
 const MODULE_NAME_LENGTH_MAX = 256;
@@ -62,6 +63,17 @@ export const MODULE_OPERATIONS: readonly Operation[] = [
     answer: answersNothing,
     errors: ["SP_MODULE_UNKNOWN"],
     handle: (backend, { params }) => backend.restart(params.name),
+  }),
+  operation({
+    method: "GET",
+    path: "/modules/:moduleId/environment",
+    id: "getModuleEnvironment",
+    tag: "modules",
+    summary: "what a process that is one of the gateway's modules has to be started with; no secrets",
+    params: { moduleId },
+    answer: answers(MODULE_ENVIRONMENT),
+    errors: ["SP_IDENTITY_UNKNOWN"],
+    handle: (backend, { params }) => backend.environment(params.moduleId),
   }),
   operation({
     method: "GET",

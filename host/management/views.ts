@@ -17,6 +17,7 @@ import type {
   HubStatus,
   ListenerStatus,
   MethodResult,
+  ModuleEnvironment,
   ModuleView,
   MqttLogin,
   QueueStatus,
@@ -133,6 +134,13 @@ export const MODULE_VIEW = object<ModuleView>("Module", {
   startedAt: nullable(time),
   inputs: list(string),
   outputs: list(string),
+});
+
+export const MODULE_ENVIRONMENT = object<ModuleEnvironment>("ModuleEnvironment", {
+  variables: map(string),
+  socketFolder: string,
+  socketName: string,
+  socketFault: nullable(string),
 });
 
 // ---- Devices ----

@@ -21,6 +21,7 @@ test("only the gateway's id has to be said", async () => {
       log: { fileBytesMax: 1_048_576, filesMax: 3 },
     },
     management: { bodyBytesMax: 4194304 },
+    workload: {},
   });
 });
 

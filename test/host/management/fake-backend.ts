@@ -106,6 +106,11 @@ export function createFakeBackend(): FakeBackend {
       applied.push({ deployment, baseDir });
       return DONE;
     },
+    environment: async (module) => {
+      if (module !== "reader")
+        throw new SandpiperError("SP_IDENTITY_UNKNOWN", `identity "${module}": unknown`);
+      return ENVIRONMENT;
+    },
     restart: async (module) => {
       if (module !== "filter") throw new SandpiperError("SP_MODULE_UNKNOWN", `module "${module}": unknown`);
       restarted.push(module);
@@ -122,6 +127,16 @@ export function createFakeBackend(): FakeBackend {
     },
   };
 }
+
+const ENVIRONMENT = {
+  variables: {
+    IOTEDGE_WORKLOADURI: "unix:///run/sp/workload.sock",
+    IOTEDGE_MODULEID: "it's $reader",
+  },
+  socketFolder: "/run/sp",
+  socketName: "workload.sock",
+  socketFault: null,
+} as const;
 
 const twinOf = (deviceId: string, moduleId: string | null): TwinView => ({
   deviceId,

@@ -57,6 +57,29 @@ test("the folder is --dir before SANDPIPER_DIR", async () => {
   });
 });
 
+test("module-identity env prints lines to source, whatever is in them, or a file for docker", async () => {
+  const shell = await run("module-identity", "env", "reader");
+  expect(shell).toEqual({
+    code: 0,
+    out: [
+      "export IOTEDGE_WORKLOADURI=unix:///run/sp/workload.sock",
+      String.raw`export IOTEDGE_MODULEID='it'\''s $reader'`,
+    ].join("\n"),
+    err: "",
+  });
+  expect(await run("module-identity", "env", "reader", "--format", "docker")).toEqual({
+    code: 0,
+    out: ["IOTEDGE_WORKLOADURI=unix:///run/sandpiper/workload.sock", "IOTEDGE_MODULEID=it's $reader"].join(
+      "\n",
+    ),
+    err: "hint: docker run --env-file <this> --volume /run/sp:/run/sandpiper:ro ...",
+  });
+  const json = await run("module-identity", "env", "reader", "--json");
+  expect(JSON.parse(json.out)).toMatchObject({ socketFolder: "/run/sp", socketFault: null });
+  expect(await run("module-identity", "env", "nobody")).toMatchObject({ code: 1, out: "" });
+  expect(await run("module-identity", "env", "reader", "--format", "toml")).toMatchObject({ code: 2 });
+});
+
 test("init makes a gateway and says what comes next", async () => {
   const fresh = join(dir, "fresh");
   const { code, out } = await run("init", "--dir", fresh, "--id", "site-7", "--hostname", "site-7.example");
