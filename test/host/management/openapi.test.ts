@@ -120,6 +120,8 @@ const ASKED: readonly Ask[] = [
   ["applyDeployment", "POST", "/deployment", { deployment: {}, baseDir: "/" }],
   ["restartModule", "POST", "/modules/filter/restart"],
   ["restartModule", "POST", "/modules/nobody/restart", undefined, 404],
+  ["getModuleEnvironment", "GET", "/modules/reader/environment"],
+  ["getModuleEnvironment", "GET", "/modules/nobody/environment", undefined, 404],
   ["readModuleLog", "GET", "/modules/filter/logs?lines=2"],
   ["addDevice", "POST", "/devices", { deviceId: "d" }],
   ["addDevice", "POST", "/devices", { deviceId: "d" }, 409],

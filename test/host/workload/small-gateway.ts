@@ -25,7 +25,8 @@ export class SmallGateway {
   /** The hub cannot be asked. */
   failure: Error | null = null;
   nowMs = Date.now();
-  readonly workload: Workload;
+  workload: Workload;
+  readonly #make: () => Workload;
   #identities: Identity[] = [];
 
   private constructor(http?: LoopbackSettings) {
@@ -44,7 +45,8 @@ export class SmallGateway {
     const note = (level: string) => (fields: object, text: string) =>
       void this.logged.push({ level, fields, text });
     const log: Log = { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error") };
-    this.workload = new Workload({ root: this.root, backend, http, log });
+    this.#make = () => new Workload({ root: this.root, backend, http, log });
+    this.workload = this.#make();
   }
 
   static async start(http?: LoopbackSettings): Promise<SmallGateway> {
@@ -67,6 +69,12 @@ export class SmallGateway {
     this.workload.changed();
     // Whoever asks for an environment waits for the sockets.
     await this.workload.environment("").catch(() => null);
+  }
+
+  /** After `workload.close()`: another on the same folder. */
+  async restart(): Promise<void> {
+    this.workload = this.#make();
+    await this.workload.start();
   }
 
   async socketOf(moduleId: string): Promise<string> {

@@ -1,8 +1,10 @@
 /** The workload API over its sockets: what a module gets, and what nobody gets (contract §7.2). */
 import { createHmac, createPrivateKey, X509Certificate } from "node:crypto";
 import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
-import { connect } from "node:net";
+import { once } from "node:events";
+import { connect, type AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
+import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SandpiperError } from "../../../abi/index.ts";
 import { MODULE_CERTIFICATE_DAYS_MAX } from "../../../host/certificates/module-certificate.ts";
@@ -189,6 +191,39 @@ describe("a certificate", () => {
     },
   );
 
+  test("for a server opens no connection as a client, not even where this authority is trusted for clients", async () => {
+    const of = await gateway.add("reader");
+    const server = await askServer(of, { commonName: "reader", expiration: year() });
+    const path = "/modules/reader/certificate/identity";
+    const identity = await ask(await gateway.socketOf("reader"), { path, body: { expiration: year() } });
+    const isTakenFor = async ({ body }: Told): Promise<boolean> => {
+      const [key, cert] = ["server.key", "server.pem"].map((name) =>
+        readFileSync(join(gateway.dir, "tls", name)),
+      );
+      const ca = authority().toString();
+      const listener = createTlsServer({
+        key: key!,
+        cert: cert!,
+        ca,
+        requestCert: true,
+        rejectUnauthorized: false,
+      });
+      const shown = once(listener.listen(0, "127.0.0.1"), "secureConnection") as Promise<[TLSSocket]>;
+      await once(listener, "listening");
+      const { port } = listener.address() as AddressInfo;
+      const own = {
+        key: (body["privateKey"] as { bytes: string }).bytes,
+        cert: body["certificate"] as string,
+      };
+      const client = connectTls({ port, host: "127.0.0.1", ca, ...own });
+      const [{ authorized }] = await shown;
+      client.destroy();
+      listener.close();
+      return authorized;
+    };
+    expect([await isTakenFor(server), await isTakenFor(identity)]).toEqual([false, true]);
+  });
+
   test("that cannot be issued is no news of the gateway's files", async () => {
     const reader = await gateway.add("reader");
     rmSync(join(gateway.dir, "tls", "ca.key"));
@@ -290,6 +325,17 @@ describe("a socket", () => {
     await gateway.change(() => [reader]);
     expect((await ask(socket, { path: "/modules" })).status).toBe(200);
     await expect(gateway.workload.environment("m")).rejects.toMatchObject({ code: "SP_IDENTITY_UNKNOWN" });
+  });
+
+  test("is in the same folder after the gateway has started again, for containers that have it mounted", async () => {
+    await gateway.add("reader");
+    const socket = await gateway.socketOf("reader");
+    const before = statSync(dirname(socket)).ino;
+    await gateway.workload.close();
+    expect(existsSync(socket)).toBe(false);
+    await gateway.restart();
+    expect((await ask(socket, { path: "/modules" })).status).toBe(200);
+    expect(statSync(dirname(socket)).ino).toBe(before);
   });
 
   test("goes with its identity, and one that is made anew has another folder", async () => {
