@@ -100,7 +100,7 @@ export class DeviceboundLink implements OutgoingUser, DeliverySink<WindowInput> 
     this.#forget(token, sequence);
     this.#unlocked.set(token, deliveryId);
     if (this.#unlocked.size <= UNLOCKED_MAX) return;
-    const [[oldest, oldestId]] = this.#unlocked as unknown as [[number, number]];
+    const [oldest, oldestId] = this.#unlocked.entries().next().value!;
     this.#unlocked.delete(oldest);
     this.#link.withdraw(oldestId);
   }

@@ -146,6 +146,25 @@ async function named(deviceId: string) {
 }
 const identities = new Map<string, KeyedIdentity>();
 
+test("what a device had in hand when the gateway stopped comes again after its start, with what was sent meanwhile", async () => {
+  const { identity } = await named("restart");
+  const one = await connect("amqp", identity);
+  for (const text of ["done", "in hand"]) await send("restart", text, { ack: "full", messageId: text });
+  await one.client.complete(await one.next());
+  await one.next();
+  await feedbackOf("restart", 1);
+  await closeClients();
+  await send("restart", "later");
+  await hub.stop();
+  hub = await startHub({ tls, dir: hub.dir });
+  const again = await connect("amqp", identity);
+  const got = [await again.next(), await again.next()];
+  expect(got.map(textOf)).toEqual(["in hand", "later"]);
+  expect((got[0]!.transportObj as { delivery_count?: number }).delivery_count).toBe(1);
+  for (const message of got) await again.client.complete(message);
+  await feedbackOf("restart", 2);
+});
+
 test("over amqp a message that is abandoned comes again and is counted; one that is rejected is a dead letter", async () => {
   const one = await connect("amqp", (await named("outcomes")).identity);
   await send("outcomes", "again", { ack: "full", messageId: "a" });

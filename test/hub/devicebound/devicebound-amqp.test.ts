@@ -146,7 +146,7 @@ class FakeLink {
   }
 }
 
-describe("a lock that is over", () => {
+describe("a delivery", () => {
   const turns = async (): Promise<void> => {
     for (let i = 0; i < 8; i++) await new Promise((resolve) => setImmediate(resolve));
   };
@@ -168,7 +168,7 @@ describe("a lock that is over", () => {
     return { bench, fake, link };
   }
 
-  test("makes its delivery's outcome an error, and the next delivery's count", async () => {
+  test("whose lock is over has an error for an outcome, and the next one's counts", async () => {
     const { bench, fake, link } = await open("m");
     await using _ = bench;
     expect(fake.tokens).toEqual([1]);
@@ -184,7 +184,19 @@ describe("a lock that is over", () => {
     expect([await bench.waiting("d"), await bench.feedback()]).toEqual([[], ["m Success"]]);
   });
 
-  test("is said of nothing that the client has settled itself, and means nothing either", async () => {
+  test("that the hub is left to settle is settled when that is durable [J1]", async () => {
+    const { bench, fake, link } = await open("m");
+    await using _ = bench;
+    const release = bench.bench.holdCommits();
+    link.onOutcome(1, "accepted", 101, false);
+    await turns();
+    expect(fake.confirmed).toEqual([]);
+    release();
+    await turns();
+    expect(fake.confirmed).toEqual([[101, "accepted", null]]);
+  });
+
+  test("whose lock is over, and that the client has settled itself, is not answered and means nothing", async () => {
     const { bench, fake, link } = await open("m");
     await using _ = bench;
     vi.advanceTimersByTime(LOCK_MS);
@@ -193,7 +205,7 @@ describe("a lock that is over", () => {
     expect([fake.confirmed, await bench.waiting("d")]).toEqual([[], ["m"]]);
   });
 
-  test("sixty-four times without an answer is enough: from then on the oldest is settled by the hub [J6]", async () => {
+  test("whose lock is over is kept for its answer with sixty-three others; older ones the hub settles itself [J6]", async () => {
     const { bench, fake } = await open(...Array.from({ length: 10 }, (_, i) => `m${i}`));
     await using _ = bench;
     vi.advanceTimersByTime(6 * LOCK_MS);
