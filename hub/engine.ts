@@ -68,6 +68,8 @@ export class Engine implements Ingress, GiveUp {
   /** Some lane is held until what is in flight there is settled. */
   #isHolding = false;
   #eventReaders: (() => void)[] = [];
+  /** Nothing will become durable any more. */
+  isClosed = false;
   readonly #sweep: NodeJS.Timeout;
 
   /** Opens the store. @throws SP_STORE_CORRUPT */
@@ -274,7 +276,7 @@ export class Engine implements Ingress, GiveUp {
     this.journal.powered.review();
     this.tick();
     for (const endpoint of this.endpoints.all()) {
-      if (endpoint.isLog) continue;
+      if (endpoint.kind !== "input") continue; // logs keep theirs; `Devicebound` sees to its own
       for (const lane of endpoint.lanes) this.#expire(endpoint, lane);
     }
     this.#makeRoom();
@@ -289,6 +291,7 @@ export class Engine implements Ingress, GiveUp {
   }
 
   async close(): Promise<void> {
+    this.isClosed = true;
     clearInterval(this.#sweep);
     this.taps.closeAll();
     for (const wake of this.#eventReaders.splice(0)) wake();

@@ -5,10 +5,12 @@
 import type { MessagePort } from "node:worker_threads";
 import type { Capability, Fault, Property } from "../abi/index.ts";
 import type { ConnectedClient, MethodRequest, MethodResult, TwinChange, TwinView } from "./face/clients.ts";
+import type { DeviceboundFace } from "./face/devicebound.ts";
 import type { Identity, IdentityChange, NewIdentity } from "./face/identity.ts";
 import type { ListenerCertificate, ListenerConfig } from "./face/listener.ts";
 
 export type * from "./face/clients.ts";
+export * from "./face/devicebound.ts";
 import type { Compaction } from "./journal/store.ts";
 
 export type { Compaction };
@@ -77,6 +79,8 @@ export interface QueueDefaults {
   readonly input: QueueBound;
   readonly upstream: { readonly bytesMax: number; readonly overflow: (typeof LOG_OVERFLOWS)[number] };
   readonly deadLetters: { readonly bytesMax: number };
+  /** What waits for a device is bounded by number: see `DEVICEBOUND_LIMITS`. */
+  readonly devicebound: { readonly deliveriesMax: number };
 }
 
 /** What a deployment says of one queue; what it leaves out is the gateway's default. */
@@ -95,6 +99,7 @@ export const QUEUE_DEFAULTS: QueueDefaults = {
   input: { bytesMax: 256 * MIB, overflow: "refuse" },
   upstream: { bytesMax: 256 * MIB, overflow: "drop_oldest" },
   deadLetters: { bytesMax: 16 * MIB },
+  devicebound: { deliveriesMax: 10 },
 };
 
 export const STORE_DEFAULTS: StoreConfig = {
@@ -180,9 +185,9 @@ export interface EventPage {
 
 /** One lane of an endpoint. */
 export interface QueueStatus {
-  /** `module/input`, or `$upstream`; with `$dlq/` before it, its dead letters. */
+  /** `module/input`, `$upstream`, `$c2d/device`, `$feedback`; with `$dlq/` before it, its dead letters. */
   readonly endpoint: string;
-  readonly kind: "input" | "upstream" | "deadLetters";
+  readonly kind: "input" | "upstream" | "deadLetters" | "devicebound" | "feedback";
   readonly priority: number;
   readonly length: number;
   readonly bytes: number;
@@ -222,8 +227,8 @@ export interface LetterPlace {
   readonly offset: number;
 }
 
-/** Why a letter stays where it is. `gone`: somebody else took it meanwhile. */
-export type ReplayRefusal = "no_route" | "queue_full" | "store_full" | "gone";
+/** Why a letter stays where it is. `gone`: somebody else took it meanwhile; `reported`: its sender knows that it is over. */
+export type ReplayRefusal = "no_route" | "reported" | "queue_full" | "store_full" | "gone";
 
 export interface Replayed {
   readonly replayed: number;
@@ -273,7 +278,7 @@ export interface HubStatus {
   readonly troubles: readonly ClientTrouble[];
 }
 
-export interface Hub {
+export interface Hub extends DeviceboundFace {
   start(config: HubConfig): Promise<HubStarted>;
   /**
    * Durable when it resolves. Queues that it does not reach stay, so that there is a way back.

@@ -4,14 +4,18 @@
 import type { MessagePort } from "node:worker_threads";
 import { SandpiperError, type Fault } from "../abi/index.ts";
 import { UPSTREAM, type Endpoint } from "./endpoints/endpoint.ts";
-import { readLog } from "./endpoints/event-log.ts";
 import { eventRecord } from "./operator/events.ts";
 import type {
   Compaction,
   ConnectedClient,
   DeadLetter,
+  DeviceboundMessage,
+  DeviceboundSent,
+  DeviceboundWaiting,
   DroppedQueue,
   EventPage,
+  FeedbackPage,
+  FeedbackQuery,
   Hub,
   HubConfig,
   HubStarted,
@@ -40,17 +44,13 @@ import {
   purgeDeadLetters,
   replayDeadLetters,
 } from "./operator/commands.ts";
+import { PAGE_ENTRIES_MAX, readWhenNew, WAIT_MS_MAX } from "./operator/log-reader.ts";
 import { decodeMethodRequest } from "./methods/method-call.ts";
 import { openListener } from "./open-listener.ts";
 import { openRunning, type Running } from "./running.ts";
 import { statusOf } from "./operator/status.ts";
 import { serviceView, type Twin } from "./twins/twin.ts";
 import type { TwinName } from "./twins/twins.ts";
-
-/** Entries one page of a log may have. */
-const PAGE_ENTRIES_MAX = 1_000;
-/** How long a reader may wait for something new, ms. */
-const WAIT_MS_MAX = 30_000;
 
 export class LocalHub implements Hub {
   readonly #onFailure: (error: Error) => void;
@@ -165,23 +165,33 @@ export class LocalHub implements Hub {
     return this.#now.methods.invoke({ deviceId, moduleId }, decodeMethodRequest(request));
   }
 
+  sendDevicebound(deviceId: string, message: DeviceboundMessage): Promise<DeviceboundSent> {
+    return this.#now.devicebound.send(deviceId, message);
+  }
+
+  devicebound(deviceId: string): Promise<readonly DeviceboundWaiting[]> {
+    return this.#now.devicebound.list(deviceId);
+  }
+
+  purgeDevicebound(deviceId: string): Promise<{ readonly purged: number }> {
+    return this.#now.devicebound.purge(deviceId);
+  }
+
+  readFeedback(query: FeedbackQuery): Promise<FeedbackPage> {
+    return this.#now.devicebound.feedback.read(query);
+  }
+
   async readEvents(query: {
     readonly from: number;
     readonly limit: number;
     readonly waitMs: number;
   }): Promise<EventPage> {
     const { engine } = this.#now;
-    const limit = Math.min(query.limit, PAGE_ENTRIES_MAX);
-    const until = performance.now() + Math.min(query.waitMs, WAIT_MS_MAX);
     const lane = engine.endpoints.open(UPSTREAM).lane(0);
-    for (;;) {
-      const { entries, next, oldest } = readLog(lane, query.from, limit, (block, at, offset) =>
-        eventRecord(block, at, offset, engine.sources),
-      );
-      const left = until - performance.now();
-      if (entries.length > 0 || left <= 0 || this.#running === null) return { events: entries, next, oldest };
-      await engine.nextDurable(left);
-    }
+    const { entries, next, oldest } = await readWhenNew(engine, lane, query, (block, at, offset) =>
+      eventRecord(block, at, offset, engine.sources),
+    );
+    return { events: entries, next, oldest };
   }
 
   async queues(): Promise<readonly QueueStatus[]> {
@@ -256,6 +266,7 @@ export class LocalHub implements Hub {
     if (running === null) return;
     this.#running = null;
     running.gauges.close();
+    running.devicebound.close();
     for (const listener of running.listeners) await listener.close();
     running.methods.close();
     running.clients.close();

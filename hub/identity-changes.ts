@@ -1,6 +1,7 @@
 /** What changes with an identity: its connections, its twin, its session. */
 import type { Clients } from "./clients/clients.ts";
 import type { ClientEnd } from "./clients/channel.ts";
+import type { Devicebound } from "./devicebound/devicebound.ts";
 import type { Engine } from "./engine.ts";
 import type { Identity, IdentityChange } from "./face.ts";
 import type { Identities } from "./identity/identities.ts";
@@ -11,6 +12,7 @@ interface Affected {
   readonly engine: Engine;
   readonly identities: Identities;
   readonly twins: Twins;
+  readonly devicebound: Devicebound;
   readonly clients: Clients;
 }
 
@@ -26,9 +28,9 @@ export async function changeIdentity(
   return changed;
 }
 
-/** With the modules of a device. Twins and sessions go in the same step, and connections at once. */
+/** With the modules of a device. Twins, sessions and what waits go in the same step, and connections at once. */
 export async function removeIdentity(
-  { engine, identities, twins, clients }: Affected,
+  { engine, identities, twins, devicebound, clients }: Affected,
   deviceId: string,
   moduleId: string | null,
 ): Promise<void> {
@@ -39,6 +41,7 @@ export async function removeIdentity(
     new SessionRow(engine.journal, keyOf(name)).forget();
   }
   end(clients, gone, "identity_removed");
+  if (moduleId === null) devicebound.forget(deviceId);
   await identities.remove(deviceId, moduleId);
 }
 

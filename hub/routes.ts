@@ -59,8 +59,8 @@ export class Routes {
   async settle(): Promise<readonly DroppedQueue[]> {
     const { endpoints, metrics, journal } = this.#engine;
     const gone = [...endpoints.all()].filter(
-      ({ isLog, routed, consumer, length }) =>
-        !isLog && routed.size === 0 && (length > 0 || consumer === null),
+      ({ kind, routed, consumer, length }) =>
+        kind === "input" && routed.size === 0 && (length > 0 || consumer === null),
     );
     const dropped = gone.map((endpoint) => endpoints.remove(endpoint)).filter(({ messages }) => messages > 0);
     for (const { messages, bytes } of dropped) {

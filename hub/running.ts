@@ -1,6 +1,7 @@
 /** The parts of a hub that runs, and how they are put together: store, engine, routes, modules, clients. */
 import { AmqpClients } from "./amqp/amqp-clients.ts";
 import { Clients } from "./clients/clients.ts";
+import { Devicebound } from "./devicebound/devicebound.ts";
 import { Engine } from "./engine.ts";
 import type { Compaction, HubConfig } from "./face.ts";
 import { Gauges } from "./operator/gauges.ts";
@@ -26,6 +27,7 @@ export interface Running {
   readonly identities: Identities;
   readonly twins: Twins;
   readonly methods: Methods;
+  readonly devicebound: Devicebound;
   readonly clients: Clients;
   readonly sessions: Sessions;
   readonly compactor: Compactor;
@@ -61,11 +63,12 @@ export async function openRunning(config: HubConfig, onFailure: (error: Error) =
     exists: (name) => hasTwin(name, gatewayId, identities, modules),
     now: () => engine.clock.wall(),
   });
-  const clients = new Clients({ engine, identities, modules, twins, gatewayId, hostNames });
+  const devicebound = new Devicebound({ engine, identities, gatewayId });
+  const clients = new Clients({ engine, identities, modules, twins, devicebound, gatewayId, hostNames });
   const methods = new Methods((name) => clients.methodTarget(name));
   clients.serveMethods(methods);
-  const sessions = new Sessions({ engine, clients, twins });
-  const amqpClients = new AmqpClients({ engine, clients, troubles: sessions.troubles });
+  const sessions = new Sessions({ engine, clients, twins, devicebound });
+  const amqpClients = new AmqpClients({ engine, clients, devicebound, troubles: sessions.troubles });
   const compactor = new Compactor({
     space: () => store.space,
     compact: () => store.compact(),
@@ -82,6 +85,7 @@ export async function openRunning(config: HubConfig, onFailure: (error: Error) =
     identities,
     twins,
     methods,
+    devicebound,
     clients,
     sessions,
     amqpClients,

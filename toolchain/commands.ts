@@ -31,6 +31,10 @@ export const COMMANDS: CommandTable = {
   "twin patch": async () => (await import("./operate/twin.ts")).twinPatchCommand,
   "twin replace": async () => (await import("./operate/twin.ts")).twinReplaceCommand,
   "method invoke": async () => (await import("./operate/method.ts")).methodInvokeCommand,
+  "c2d send": async () => (await import("./operate/devicebound.ts")).deviceboundSendCommand,
+  "c2d list": async () => (await import("./operate/devicebound.ts")).deviceboundListCommand,
+  "c2d purge": async () => (await import("./operate/devicebound.ts")).deviceboundPurgeCommand,
+  "c2d feedback": async () => (await import("./operate/feedback.ts")).feedbackCommand,
   "module-identity add": async () => (await import("./operate/module-identity.ts")).moduleIdentityAddCommand,
   "module-identity list": async () =>
     (await import("./operate/module-identity.ts")).moduleIdentityListCommand,

@@ -158,6 +158,14 @@ export const GATEWAY_CONFIG_SCHEMA = {
           overflow: { enum: LOG_OVERFLOWS, default: STORE_DEFAULTS.queues.upstream.overflow },
         }),
         deadLetters: section({ bytesMax: queueBytes(STORE_DEFAULTS.queues.deadLetters.bytesMax) }),
+        devicebound: section({
+          deliveriesMax: {
+            type: "integer",
+            minimum: 1,
+            maximum: 100,
+            default: STORE_DEFAULTS.queues.devicebound.deliveriesMax,
+          },
+        }),
       }),
     }),
     modules: section({

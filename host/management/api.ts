@@ -8,8 +8,12 @@
 import type { Fault } from "../../abi/index.ts";
 import type {
   Compaction,
+  DeviceboundMessage,
+  DeviceboundSent,
+  DeviceboundWaiting,
   EventPage,
   EventRecord,
+  FeedbackPage,
   FlashUse,
   HubStatus,
   LetterPlace,
@@ -115,6 +119,14 @@ export interface EventPageView extends Omit<EventPage, "events"> {
   readonly events: readonly EventView[];
 }
 
+export interface NewDeviceboundMessage extends Omit<DeviceboundMessage, "body"> {
+  readonly bodyBase64: string;
+}
+
+export interface DeviceboundWaitingView extends Omit<DeviceboundWaiting, "message"> {
+  readonly message: EventView;
+}
+
 export interface DeadLetterView {
   readonly offset: number;
   readonly endpoint: string;
@@ -141,6 +153,8 @@ export interface TapPageView {
 
 export type {
   Compaction,
+  DeviceboundSent,
+  FeedbackPage,
   FlashUse,
   HubStatus,
   LetterPlace,

@@ -15,12 +15,15 @@ import {
   type DeadLetterPageView,
   type DeadLetterView,
   type DeploymentStatus,
+  type DeviceboundSent,
+  type DeviceboundWaitingView,
   type DeviceCreated,
   type DeviceDetail,
   type DeviceOptions,
   type DeviceRegistered,
   type DeviceView,
   type EventPageView,
+  type FeedbackPage,
   type GatewayStatus,
   type LetterPlace,
   type MethodRequest,
@@ -28,6 +31,7 @@ import {
   type ModuleEnvironment,
   type ModuleView,
   type MqttLogin,
+  type NewDeviceboundMessage,
   type QueueStatus,
   type Replayed,
   type TapPageView,
@@ -69,6 +73,17 @@ export interface ManagementClient {
   twin(name: DeviceName): Promise<TwinView>;
   changeTwin(name: DeviceName, change: TwinChange): Promise<TwinView>;
   invokeMethod(name: DeviceName, request: MethodRequest): Promise<MethodResult>;
+  sendDevicebound(deviceId: string, message: NewDeviceboundMessage): Promise<DeviceboundSent>;
+  /** What waits for a device. */
+  devicebound(deviceId: string): Promise<readonly DeviceboundWaitingView[]>;
+  purgeDevicebound(deviceId: string): Promise<{ readonly purged: number }>;
+  /** As `events`. */
+  feedback(query: {
+    readonly from?: number;
+    readonly tail?: number;
+    readonly limit?: number;
+    readonly waitMs?: number;
+  }): Promise<FeedbackPage>;
   /** From an offset, or the last `tail`, or the oldest that is kept. */
   events(query: {
     readonly from?: number;
@@ -127,6 +142,10 @@ export function createManagementClient(dir: string): ManagementClient {
     twin: async (name) => get(await twinPath(name)),
     changeTwin: async (name, change) => call("POST", await twinPath(name), change),
     invokeMethod: async (name, request) => call("POST", `${await twinPath(name)}/methods`, request),
+    sendDevicebound: (deviceId, message) => call("POST", messagesPath(deviceId), message),
+    devicebound: (deviceId) => get(messagesPath(deviceId)),
+    purgeDevicebound: (deviceId) => call("DELETE", messagesPath(deviceId)),
+    feedback: (query) => get("/feedback", query),
     events: (query) => get("/events", query),
     queues: () => get("/queues"),
     deadLetters: ({ from, ...query }) =>
@@ -153,6 +172,8 @@ function devicePath(deviceId: string, moduleId?: string): string {
   const module = moduleId === undefined ? "" : `/modules/${encodeURIComponent(moduleId)}`;
   return `/devices/${encodeURIComponent(deviceId)}${module}`;
 }
+
+const messagesPath = (deviceId: string): string => `${devicePath(deviceId)}/messages`;
 
 /** One letter, or all of an endpoint. */
 const letterPath = (endpoint: string, offset?: number): string =>

@@ -188,7 +188,7 @@ async function tailOffset(hub: HubFace, count: number): Promise<number> {
   return Math.max(oldest, oldest + (log?.length ?? 0) - count);
 }
 
-const toEventView = ({ body, ...rest }: EventRecord): EventView => ({
+export const toEventView = ({ body, ...rest }: EventRecord): EventView => ({
   ...rest,
   bodyBase64: Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("base64"),
 });

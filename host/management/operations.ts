@@ -1,4 +1,5 @@
 /** Everything that the management API can be asked. */
+import { DEVICEBOUND_OPERATIONS } from "./devicebound.ts";
 import { DEVICE_OPERATIONS } from "./devices.ts";
 import { MESSAGE_OPERATIONS } from "./messages.ts";
 import { MODULE_OPERATIONS } from "./modules.ts";
@@ -10,6 +11,7 @@ export const OPERATIONS: readonly Operation[] = [
   ...MODULE_OPERATIONS,
   ...DEVICE_OPERATIONS,
   ...TWIN_OPERATIONS,
+  ...DEVICEBOUND_OPERATIONS,
   ...MESSAGE_OPERATIONS,
   operation({
     method: "GET",

@@ -1,17 +1,26 @@
 /** Schemas of what the management API answers; the types are in api.ts, and the compiler holds them together. */
 import type { ErrorRecord, Fault, Property } from "../../abi/index.ts";
-import type { ClientTrouble, FlashBudget, LetterPlace, ReplayRefusal } from "../../hub/index.ts";
+import {
+  ACKS,
+  type ClientTrouble,
+  type FlashBudget,
+  type LetterPlace,
+  type ReplayRefusal,
+} from "../../hub/index.ts";
 import type {
   Compaction,
   DeadLetterPageView,
   DeadLetterView,
   DeploymentStatus,
+  DeviceboundSent,
+  DeviceboundWaitingView,
   DeviceCreated,
   DeviceDetail,
   DeviceRegistered,
   DeviceView,
   EventPageView,
   EventView,
+  FeedbackPage,
   FlashUse,
   GatewayStatus,
   HubStatus,
@@ -223,7 +232,7 @@ export const TAP_PAGE = object<TapPageView>("TapPage", { events: list(EVENT), sk
 
 export const QUEUE = object<QueueStatus>("Queue", {
   endpoint: string,
-  kind: words("input", "upstream", "deadLetters"),
+  kind: words("input", "upstream", "deadLetters", "devicebound", "feedback"),
   priority: count,
   length: count,
   bytes: count,
@@ -275,7 +284,13 @@ export const DEAD_LETTER_PAGE = object<DeadLetterPageView>("DeadLetterPage", {
   next: nullable(object<LetterPlace>("LetterPlace", { endpoint: string, offset: count })),
 });
 
-const REFUSALS = ["no_route", "queue_full", "store_full", "gone"] as const satisfies readonly ReplayRefusal[];
+const REFUSALS = [
+  "no_route",
+  "reported",
+  "queue_full",
+  "store_full",
+  "gone",
+] as const satisfies readonly ReplayRefusal[];
 
 export const REPLAYED = object<Replayed>("Replayed", {
   replayed: count,
@@ -290,3 +305,35 @@ export const REPLAYED = object<Replayed>("Replayed", {
 });
 
 export const PURGED = object<{ readonly purged: number }>("Purged", { purged: count });
+
+// ---- Messages to devices ----
+
+export const DEVICEBOUND_SENT = object<DeviceboundSent>("DeviceboundSent", {
+  messageId: string,
+  enqueuedTime: time,
+  waiting: count,
+});
+
+export const DEVICEBOUND_WAITING = object<DeviceboundWaitingView>("DeviceboundWaiting", {
+  messageId: string,
+  ack: words(...ACKS),
+  deliveryCount: count,
+  expiresInMs: number,
+  message: EVENT,
+});
+
+export const FEEDBACK_PAGE = object<FeedbackPage>("FeedbackPage", {
+  records: list(
+    object<FeedbackPage["records"][number]>("Feedback", {
+      offset: count,
+      originalMessageId: string,
+      enqueuedTimeUtc: time,
+      statusCode: words("Success", "Expired", "DeliveryCountExceeded", "Rejected", "Purged"),
+      description: string,
+      deviceId: string,
+      deviceGenerationId: string,
+    }),
+  ),
+  next: count,
+  oldest: count,
+});

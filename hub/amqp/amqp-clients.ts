@@ -8,6 +8,7 @@ import type { CloseCode, CloseReason } from "./close-reason.ts";
 import type { AmqpError } from "./codec.ts";
 import type { AmqpConnection } from "./connection.ts";
 import { DeliveryLink, type DeliveryLinkHost } from "./delivery-link.ts";
+import { DeviceboundLink, type DeviceboundLinkHost } from "./devicebound-link.ts";
 import {
   identityName,
   type AmqpHandler,
@@ -27,6 +28,7 @@ import type { ClientChannel, ClientEnd, ModuleInput } from "../clients/channel.t
 import type { Client } from "../clients/client.ts";
 import type { Clients } from "../clients/clients.ts";
 import { deliveryHostOf } from "../delivery-host.ts";
+import { LOCK_MS, type Devicebound } from "../devicebound/devicebound.ts";
 import type { Endpoint } from "../endpoints/endpoint.ts";
 import { Publisher } from "../endpoints/publisher.ts";
 import type { Engine } from "../engine.ts";
@@ -55,8 +57,7 @@ export interface AmqpClientsOptions {
   readonly engine: Engine;
   readonly clients: Clients;
   readonly troubles: ClientTroubles;
-  /** Where cloud-to-device messages of a device wait; absent = there are none on this gateway. */
-  readonly deviceboundOf?: (identity: AmqpIdentity) => Endpoint | null;
+  readonly devicebound: Pick<Devicebound, "deliveries">;
 }
 
 /** What one identity has on one connection: the channel to its client, and what its links ask of the hub. */
@@ -67,6 +68,7 @@ class AmqpClient implements ClientChannel, ClientServices {
   readonly twin: TwinLink;
   readonly methods: MethodLink;
   #inputs: DeliveryLink | null = null;
+  #devicebound: DeviceboundLink | null = null;
   #push: ((patch: Uint8Array) => void) | null = null;
   #call: ((call: MethodCall) => void) | null = null;
 
@@ -86,10 +88,24 @@ class AmqpClient implements ClientChannel, ClientServices {
     this.client.interest("inputs", true);
   }
 
+  receiveDevicebound(link: OutgoingLink, host: DeviceboundLinkHost): void {
+    const devicebound: DeviceboundLink = new DeviceboundLink(link, host, () => {
+      if (this.#devicebound !== devicebound) return;
+      this.#devicebound = null;
+      this.client.interest("devicebound", false);
+    });
+    link.user = this.#devicebound = devicebound;
+    this.client.interest("devicebound", true);
+  }
+
   // ---- From the hub ----
 
   inputs(inputs: readonly ModuleInput[]): void {
     this.#inputs?.deliverFrom(inputs.map(({ name, endpoint }) => ({ endpoint, input: name })));
+  }
+
+  devicebound(queue: Endpoint | null): void {
+    this.#devicebound?.deliverFrom(queue);
   }
 
   desired(patch: Buffer): void {
@@ -149,6 +165,7 @@ export class AmqpClients implements AmqpHandler {
   readonly #live = new Map<string, AmqpClient>();
   readonly #telemetryHost: TelemetryHost;
   readonly #deliveryHost: DeliveryLinkHost;
+  readonly #deviceboundHost: DeviceboundLinkHost;
 
   constructor(options: AmqpClientsOptions) {
     this.#options = options;
@@ -159,10 +176,19 @@ export class AmqpClients implements AmqpHandler {
         options.clients.planOf(identity, identity.moduleId === null ? null : output),
       stalledMsMax: AMQP_LIMITS.stalledMsMax,
     };
+    const durable = (): Promise<void> => {
+      engine.journal.step(); // a cursor that moved is none by itself, and somebody waits for it
+      return engine.journal.durable();
+    };
     this.#deliveryHost = {
       window: deliveryHostOf(engine),
       originOf: (sourceId) => engine.sources.origin(sourceId),
-      durable: () => engine.journal.durable(),
+      durable,
+    };
+    this.#deviceboundHost = {
+      window: options.devicebound.deliveries,
+      lockMs: LOCK_MS,
+      durable,
     };
   }
 
@@ -213,20 +239,11 @@ export class AmqpClients implements AmqpHandler {
         own.methods.pair.attach(link);
         return null;
       default:
-        return link.isIncoming ? REFUSED.notAllowed : this.#receiveDevicebound(identity, link);
+        // Only devices get messages.
+        if (link.isIncoming || identity.moduleId !== null) return REFUSED.notAllowed;
+        own.receiveDevicebound(link, this.#deviceboundHost);
+        return null;
     }
-  }
-
-  #receiveDevicebound(identity: AmqpIdentity, link: OutgoingLink): AmqpError | null {
-    const { deviceboundOf, engine } = this.#options;
-    if (deviceboundOf === undefined) return REFUSED.notImplemented;
-    const endpoint = deviceboundOf(identity);
-    if (endpoint === null) return REFUSED.notAllowed;
-    const devicebound = new DeliveryLink(link, this.#deliveryHost, () => undefined);
-    link.user = devicebound;
-    engine.tick();
-    devicebound.deliverFrom([{ endpoint, input: null }]);
-    return null;
   }
 
   #receiveInputs(own: AmqpClient, link: OutgoingLink): AmqpError | null {

@@ -1,8 +1,4 @@
-/**
- * A link on which a client receives what waits for it: a module its inputs, a device its cloud-to-device
- * messages. The delivery window decides what goes out; credit is its edge. A client that leaves settlement to
- * us (`rcv-settle-mode` second) hears that it is settled when that is durable (J1).
- */
+/** A link on which a module receives its inputs. The delivery window decides what goes out; credit is its edge. */
 import { frameSource, type Block } from "../../abi/index.ts";
 import {
   DeliveryWindow,
@@ -12,6 +8,7 @@ import {
 } from "../endpoints/delivery-window.ts";
 import type { Endpoint } from "../endpoints/endpoint.ts";
 import type { Origin } from "../sources.ts";
+import { Confirmations } from "./confirmations.ts";
 import { writeMessage } from "./mapping.ts";
 import type { OutgoingLink, OutgoingUser } from "./outgoing-link.ts";
 import { REFUSED, type Outcome } from "./outcome.ts";
@@ -19,8 +16,8 @@ import { Writer } from "./writer.ts";
 
 export interface DeliveredEndpoint {
   readonly endpoint: Endpoint;
-  /** Name of the module's input; `null` for a device. */
-  readonly input: string | null;
+  /** Name of the module's input. */
+  readonly input: string;
 }
 
 export interface DeliveryLinkHost {
@@ -40,8 +37,7 @@ export class DeliveryLink implements OutgoingUser, DeliverySink<DeliveredEndpoin
   readonly #host: DeliveryLinkHost;
   readonly #window: DeliveryWindow<DeliveredEndpoint>;
   readonly #onGone: () => void;
-  /** Outcomes of this turn that the client wants to see settled. */
-  #told: { readonly deliveryId: number; readonly outcome: Outcome }[] = [];
+  readonly #confirmations: Confirmations;
 
   /** `onGone`: the link has ended. */
   constructor(link: OutgoingLink, host: DeliveryLinkHost, onGone: () => void) {
@@ -49,6 +45,7 @@ export class DeliveryLink implements OutgoingUser, DeliverySink<DeliveredEndpoin
     this.#onGone = onGone;
     this.#host = host;
     this.#window = new DeliveryWindow(this, host.window);
+    this.#confirmations = new Confirmations(link, () => host.durable());
   }
 
   /** Delivers from these from now on; what is in hand of those it had stays in hand. */
@@ -70,7 +67,8 @@ export class DeliveryLink implements OutgoingUser, DeliverySink<DeliveredEndpoin
   ): Delivered {
     const { deviceId, moduleId } = this.#host.originOf(frameSource(block, frame));
     writer.reset();
-    writeMessage(writer, block, frame, { input, deviceId, moduleId, attempts: attempt, sequence });
+    const sender = { deviceId, moduleId };
+    writeMessage(writer, block, frame, { input, sender, attempts: attempt, sequence, lockToken: null });
     const tag = Buffer.allocUnsafe(8);
     tag.writeDoubleBE(sequence);
     const { isAlwaysSettled } = this.#link;
@@ -84,18 +82,7 @@ export class DeliveryLink implements OutgoingUser, DeliverySink<DeliveredEndpoin
 
   onOutcome(sequence: number, outcome: Outcome, deliveryId: number, isSettled: boolean): void {
     this.#window.settle(sequence, outcome);
-    if (isSettled) return;
-    this.#told.push({ deliveryId, outcome });
-    if (this.#told.length === 1) void this.#confirm();
-  }
-
-  /** Once per group, not per delivery. */
-  async #confirm(): Promise<void> {
-    await Promise.resolve(); // the rest of this frame's deliveries
-    const told = this.#told;
-    this.#told = [];
-    await this.#host.durable();
-    for (const { deliveryId, outcome } of told) this.#link.confirm(deliveryId, outcome);
+    if (!isSettled) this.#confirmations.add(deliveryId, outcome);
   }
 
   onUnsettled(): void {

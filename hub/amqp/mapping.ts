@@ -151,11 +151,13 @@ function mayBeReserved(bytes: Buffer, from: number): boolean {
 /** What differs per delivery. */
 export interface Delivery {
   readonly input: string | null;
-  readonly deviceId: string;
-  readonly moduleId: string | null;
+  /** `null`: of a message to a device. */
+  readonly sender: { readonly deviceId: string; readonly moduleId: string | null } | null;
   /** Deliveries before this one. */
   readonly attempts: number;
   readonly sequence: number;
+  /** Of a message to a device. */
+  readonly lockToken: string | null;
 }
 
 /** Place of each system property of the frame that is written, or -1. */
@@ -195,22 +197,25 @@ function writeHeader(writer: Writer, attempts: number): void {
 }
 
 function writeAnnotations(writer: Writer, block: Block, at: number, delivery: Delivery): void {
-  const { input, deviceId, moduleId, attempts, sequence } = delivery;
+  const { input, sender, attempts, sequence, lockToken } = delivery;
   writer.described(SECTION.MESSAGE_ANNOTATIONS);
   const map = writer.open(TYPE.MAP32);
-  let count = 4;
+  let count = 3;
   writer.symbol("iothub-enqueuedtime");
   writer.timestamp(frameEnqueued(block, at));
   writer.symbol("iothub-deliverycount");
   writer.ubyte(Math.min(attempts, 255));
   writer.symbol("x-opt-sequence-number");
   writer.ulong(sequence);
-  writer.symbol("iothub-connection-device-id");
-  writer.string(deviceId);
-  if (moduleId !== null) {
-    writer.symbol("iothub-connection-module-id");
-    writer.string(moduleId);
-    count++;
+  if (sender !== null) count += writeSender(writer, sender);
+  if (lockToken !== null) {
+    writer.symbol("x-opt-lock-token");
+    writer.string(lockToken);
+    writer.symbol("x-opt-enqueued-time");
+    writer.timestamp(frameEnqueued(block, at));
+    writer.symbol("x-opt-delivery-count");
+    writer.uint(attempts);
+    count += 3;
   }
   if (input !== null) {
     writer.symbol("x-opt-input-name");
@@ -224,6 +229,16 @@ function writeAnnotations(writer: Writer, block: Block, at: number, delivery: De
     count++;
   }
   writer.close(map, 2 * count);
+}
+
+/** Returns how many annotations that were. */
+function writeSender(writer: Writer, { deviceId, moduleId }: NonNullable<Delivery["sender"]>): number {
+  writer.symbol("iothub-connection-device-id");
+  writer.string(deviceId);
+  if (moduleId === null) return 1;
+  writer.symbol("iothub-connection-module-id");
+  writer.string(moduleId);
+  return 2;
 }
 
 function writeProperties(writer: Writer, block: Block): void {

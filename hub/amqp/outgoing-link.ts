@@ -2,7 +2,7 @@
  * A link on which we send: credit that the client gave, messages cut into frames, and what became of each
  * delivery. It never sends more than it may, so it never stands in the way of the session's other links.
  */
-import type { AttachFields } from "./codec.ts";
+import type { AmqpError, AttachFields } from "./codec.ts";
 import { DELIVERIES_MAX, LINK_BACKLOG_BYTES_MAX } from "./limits.ts";
 import type { Outcome } from "./outcome.ts";
 import { ahead, plus } from "./serial.ts";
@@ -77,18 +77,22 @@ export class OutgoingLink {
     );
   }
 
-  /** Only when `canSend`. The message is copied. `token` comes back with the outcome, if there is to be one. */
-  send(message: Buffer, tag: Buffer, isSettled: boolean, token: number): void {
+  /**
+   * Only when `canSend`. The message is copied. `token` comes back with the outcome, if there is to be one. Returns
+   * the delivery's id.
+   */
+  send(message: Buffer, tag: Buffer, isSettled: boolean, token: number): number {
     this.credit--;
     this.deliveryCount = plus(this.deliveryCount, 1);
     const deliveryId = this.session.takeDeliveryId();
     if (!isSettled) this.#push(deliveryId, token);
     const sent = this.session.transfer(this.handle, deliveryId, tag, isSettled, message, 0);
-    if (sent === message.length) return;
+    if (sent === message.length) return deliveryId;
     this.#rest = Buffer.from(message.subarray(sent));
     this.#restTag = Buffer.from(tag);
     this.#restId = deliveryId;
     this.#isRestSettled = isSettled;
+    return deliveryId;
   }
 
   #push(deliveryId: number, token: number): void {
@@ -154,13 +158,22 @@ export class OutgoingLink {
   }
 
   /** Settles, from our side, a delivery that the client has told the outcome of and not settled. */
-  confirm(deliveryId: number, outcome: Outcome): void {
+  confirm(deliveryId: number, outcome: Outcome, error: AmqpError | null = null): void {
+    this.#settle(deliveryId, STATE.TOLD, outcome, error);
+  }
+
+  /** Settles, from our side, a delivery that the client has told nothing of: it is not to be had any more. */
+  withdraw(deliveryId: number): void {
+    this.#settle(deliveryId, STATE.PENDING, "released", null);
+  }
+
+  #settle(deliveryId: number, state: number, outcome: Outcome, error: AmqpError | null): void {
     if (this.isDetached) return;
     const i = this.#indexOf(deliveryId);
     const at = (this.#head + i) & (this.#ids.length - 1);
-    if (i >= this.#count || this.#ids[at] !== deliveryId || this.#states[at] !== STATE.TOLD) return;
+    if (i >= this.#count || this.#ids[at] !== deliveryId || this.#states[at] !== state) return;
     this.#states[at] = STATE.DONE;
-    this.session.settleOutgoing(deliveryId, outcome);
+    this.session.settleOutgoing(deliveryId, outcome, error);
     this.#pop();
   }
 

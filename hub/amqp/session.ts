@@ -212,9 +212,9 @@ export class Session {
     this.#settledIn.add(deliveryId, outcome, error);
   }
 
-  settleOutgoing(deliveryId: number, outcome: Outcome): void {
+  settleOutgoing(deliveryId: number, outcome: Outcome, error: AmqpError | null): void {
     this.connection.outbox.touch();
-    this.#settledOut.add(deliveryId, outcome, null);
+    this.#settledOut.add(deliveryId, outcome, error);
   }
 
   /** Credit may be due: looked at when the turn is over. */

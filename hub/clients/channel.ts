@@ -20,7 +20,7 @@ export type ClientEnd =
   "taken_over" | "identity_removed" | "identity_disabled" | "token_expired" | "no_progress" | "shutdown";
 
 /** What a client is pushed only while it wants it. */
-export type Interest = "inputs" | "desired" | "methods";
+export type Interest = "inputs" | "desired" | "methods" | "devicebound";
 
 /** One queue that a module consumes. */
 export interface ModuleInput {
@@ -37,6 +37,8 @@ export interface ClientChannel {
    * give back whatever there was.
    */
   inputs(inputs: readonly ModuleInput[]): void;
+  /** The same with what waits for a device; `null`: there is nothing. Called again when there is. */
+  devicebound(queue: Endpoint | null): void;
   /** A change of its desired properties: JSON, `$version` in it. Durable (J1). */
   desired(patch: Buffer, version: number): void;
   /** A call; the answer goes to `Client.methodResult` with its `rid`. */

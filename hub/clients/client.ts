@@ -5,6 +5,7 @@
  * Once it is detached, or its channel was told to end, it does nothing any more, whoever still calls it.
  */
 import { NO_SECTIONS, type Sections } from "../../abi/index.ts";
+import type { Endpoint } from "../endpoints/endpoint.ts";
 import type { Plan } from "../endpoints/publisher.ts";
 import type { TwinAnswer } from "../twins/twin-answer.ts";
 import {
@@ -25,6 +26,8 @@ export interface ClientHost {
   planOf(name: ClientName, output: string | null, sections: Sections): Plan | null;
   /** The queues that a module of the network may consume now. */
   inputsOf(name: ClientName): readonly ModuleInput[];
+  /** What waits for a device; `null`: nothing. A module has none. */
+  deviceboundOf(name: ClientName): Endpoint | null;
   getTwin(name: ClientName): Promise<TwinAnswer>;
   patchReported(name: ClientName, patch: Buffer): Promise<TwinAnswer>;
   tooManyTwinRequests(): TwinAnswer;
@@ -71,12 +74,18 @@ export class Client implements ClientName {
     if (on) this.#interests.add(what);
     else this.#interests.delete(what);
     if (what === "inputs") this.attachInputs();
+    if (what === "devicebound") this.attachDevicebound();
     if (what === "methods" && on) this.#host.callable(this);
   }
 
   /** Has the channel consume what it may consume now: routes and modules come and go. */
   attachInputs(): void {
     this.channel.inputs(this.wants("inputs") ? this.#host.inputsOf(this) : []);
+  }
+
+  /** Has the channel consume what waits for it now: queues come with the first message. */
+  attachDevicebound(): void {
+    this.channel.devicebound(this.wants("devicebound") ? this.#host.deviceboundOf(this) : null);
   }
 
   /**

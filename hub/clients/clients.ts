@@ -7,6 +7,8 @@ import type { ShownCertificate } from "../identity/client-certificate.ts";
 import { keysOf } from "../identity/identity.ts";
 import { CLOCK_SKEW_MS, verifySasToken, type SasVerdict } from "../identity/sas.ts";
 import { NO_SECTIONS, type Sections } from "../../abi/index.ts";
+import type { Devicebound } from "../devicebound/devicebound.ts";
+import type { Endpoint } from "../endpoints/endpoint.ts";
 import type { Plan } from "../endpoints/publisher.ts";
 import type { Engine } from "../engine.ts";
 import type { ConnectedClient, Identity } from "../face.ts";
@@ -28,6 +30,7 @@ export interface ClientsOptions {
   readonly identities: Identities;
   readonly modules: Modules;
   readonly twins: Twins;
+  readonly devicebound: Pick<Devicebound, "queueOf" | "onOpened">;
   readonly gatewayId: string;
   /** Further names by which clients know this gateway: what their tokens may be for. */
   readonly hostNames: readonly string[];
@@ -48,6 +51,10 @@ export class Clients implements ClientHost {
     options.twins.onDesired((name, patch, version) => {
       const client = this.#live.get(name);
       if (client?.wants("desired") === true) client.channel.desired(patch, version);
+    });
+    options.devicebound.onOpened((deviceId) => {
+      const client = this.#live.get(deviceId);
+      if (client?.wants("devicebound") === true) client.attachDevicebound();
     });
   }
 
@@ -181,6 +188,12 @@ export class Clients implements ClientHost {
     return [...engine.endpoints.all()]
       .filter((endpoint) => endpoint.name.startsWith(prefix))
       .map((endpoint) => ({ name: endpoint.name.slice(prefix.length), endpoint }));
+  }
+
+  deviceboundOf({ deviceId, moduleId }: ClientName): Endpoint | null {
+    if (moduleId !== null) return null;
+    this.#options.engine.tick();
+    return this.#options.devicebound.queueOf(deviceId);
   }
 
   /** Routes may lead to inputs that had no queue before, or no longer to some that had. */

@@ -5,7 +5,7 @@
  *
  *     pending ──deliver──▶ sent ──received──▶ received
  *        ▲                  ├────────┴── accepted, rejected ──▶ settled ──▶ the cursor passes
- *        └─ attempt + 1 ────┴── released, modified, consumer gone
+ *        └─ attempt + 1 ────┴── released, modified, lock over, consumer gone
  *
  * A delivery is known by its sequence number, which follows from the entry's offset and from its lane's slot
  * with the consumer. So whatever a protocol makes of it (packet id, delivery tag, lock token) is the same after
@@ -17,6 +17,8 @@ import type { Tables } from "../journal/tables.ts";
 import { NO_SLOT, WINDOW } from "./delivery-row.ts";
 import type { Consumer, Endpoint } from "./endpoint.ts";
 import { LaneWindow } from "./lane-window.ts";
+import { Locks } from "./locks.ts";
+import { ProgressWatch } from "./progress-watch.ts";
 
 export { WINDOW };
 
@@ -26,9 +28,6 @@ export const SLOTS = 31;
 export const IN_HAND_BYTES_MAX = 4 * 1024 * 1024;
 /** States beyond the cursor are saved at most this late; the disk gets them with the next group. */
 const SAVE_MS = 100;
-/** How often a consumer with something in hand is looked at, and how often in vain before it is cut: 30 s. */
-const REVIEW_MS = 10_000;
-const QUIET_REVIEWS_MAX = 3;
 /** How soon a connection that was full is tried again when no settlement will tell. */
 const RETRY_MS = 20;
 
@@ -37,8 +36,19 @@ export type Outcome = "accepted" | "rejected" | "released" | "modified";
 /** What became of a delivery: on its way, done with (nothing will be said of it), or not to be had in any form. */
 export type Delivered = "sent" | "settled" | "undeliverable";
 
+/** How a message leaves its queue for good. */
+export type DeliveryEnd = "accepted" | "rejected" | "deliveries" | "undeliverable" | "expired";
+
 export interface WindowInput {
   readonly endpoint: Endpoint;
+}
+
+export interface WindowOptions {
+  /**
+   * How long the consumer may have one delivery, ms: then it is taken back, counted, and offered again. Without
+   * it, a consumer that settles nothing for 30 s is cut.
+   */
+  readonly lockMs?: number;
 }
 
 /** The protocol's side. It may not call back into the window from `deliver`. */
@@ -55,6 +65,8 @@ export interface DeliverySink<Input extends WindowInput> {
   deliver(input: Input, block: Block, frame: number, sequence: number, attempt: number): Delivered;
   /** Nothing was settled for too long with something in hand: close the connection, and the window. */
   onUnsettled(): void;
+  /** Of a window with locks: this one is over. What the consumer may still say of the delivery means nothing. */
+  onLockOver?(sequence: number): void;
 }
 
 /** The hub's side. */
@@ -67,6 +79,10 @@ export interface DeliveryHost {
   bury(endpoint: Endpoint, block: Block, frame: number, reason: DeadLetterReason): void;
   /** The lane's cursor may have moved. */
   settled(lane: Lane): void;
+  /** Whether a message's time is over by something else than its entry's deadline. */
+  isOver?(block: Block, frame: number): boolean;
+  /** A message leaves its queue, as part of the step that takes it out (J2). */
+  ended?(endpoint: Endpoint, block: Block, frame: number, end: DeliveryEnd): void;
 }
 
 interface Attached<Input> {
@@ -87,17 +103,17 @@ export class DeliveryWindow<Input extends WindowInput> implements Consumer {
   /** The last pump ended at an edge: entries wait for a settlement. */
   #isHeldUp = false;
   #first = 0;
-  /** Goes up with whatever shows that the consumer is alive. */
-  #progress = 0;
-  #progressSeen = 0;
-  #quietReviews = 0;
-  #reviewTimer: NodeJS.Timeout | null = null;
+  /** One of the two. */
+  readonly #watch: ProgressWatch | null;
+  readonly #locks: Locks | null;
   #retryTimer: NodeJS.Timeout | null = null;
   #saveTimer: NodeJS.Timeout | null = null;
 
-  constructor(sink: DeliverySink<Input>, host: DeliveryHost) {
+  constructor(sink: DeliverySink<Input>, host: DeliveryHost, { lockMs }: WindowOptions = {}) {
     this.#sink = sink;
     this.#host = host;
+    this.#locks = lockMs === undefined ? null : new Locks(lockMs, (sequence) => this.#lockOver(sequence));
+    this.#watch = lockMs === undefined ? new ProgressWatch(this, sink) : null;
   }
 
   get kind(): Consumer["kind"] {
@@ -133,15 +149,15 @@ export class DeliveryWindow<Input extends WindowInput> implements Consumer {
   /** The consumer is gone. Everything it did not settle will be delivered again, to whoever comes next (J25). */
   close(): void {
     for (const { input } of this.#attached) this.leave(input.endpoint);
-    for (const timer of [this.#reviewTimer, this.#retryTimer, this.#saveTimer]) {
-      if (timer !== null) clearTimeout(timer);
-    }
-    this.#reviewTimer = this.#retryTimer = this.#saveTimer = null;
+    this.#watch?.close();
+    for (const timer of [this.#retryTimer, this.#saveTimer]) if (timer !== null) clearTimeout(timer);
+    this.#retryTimer = this.#saveTimer = null;
   }
 
   #drop(window: LaneWindow): void {
     this.#inFlight -= window.inFlight;
     if (this.#slots[window.slot] === window) this.#slots[window.slot] = null;
+    this.#locks?.releaseAll((sequence) => sequence % SLOTS === window.slot);
     window.close();
   }
 
@@ -213,27 +229,29 @@ export class DeliveryWindow<Input extends WindowInput> implements Consumer {
     const { block, at } = window;
     const { endpoint } = input;
     const attempt = window.attemptOf(offset);
-    if (entryDeadline(block, at) <= now) {
+    const frame = at + ENTRY.SIZE;
+    if (entryDeadline(block, at) <= now || this.#host.isOver?.(block, frame) === true) {
       this.#host.expired(window.lane);
+      return this.#passOver(endpoint, window, offset, "expired");
     } else if (attempt >= endpoint.deliveriesMax) {
       return this.#bury(endpoint, window, offset, "deliveries");
     } else {
-      const delivered = this.#sink.deliver(
-        input,
-        block,
-        at + ENTRY.SIZE,
-        offset * SLOTS + window.slot,
-        attempt,
-      );
+      const sequence = offset * SLOTS + window.slot;
+      const delivered = this.#sink.deliver(input, block, frame, sequence, attempt);
       if (delivered === "undeliverable") return this.#bury(endpoint, window, offset, "undeliverable");
       this.#host.delivered(attempt);
-      if (delivered === "sent") {
-        window.sent(offset);
-        if (this.#inFlight++ === 0) this.#watch();
-        this.#changed(window);
-        return true;
-      }
+      if (delivered === "settled") return this.#passOver(endpoint, window, offset, "accepted");
+      window.sent(offset);
+      if (this.#inFlight++ === 0) this.#watch?.begin();
+      this.#locks?.take(sequence);
+      this.#changed(window);
+      return true;
     }
+  }
+
+  /** An entry that is not in flight is over, with nothing to be kept of it. */
+  #passOver(endpoint: Endpoint, window: LaneWindow, offset: number, end: DeliveryEnd): false {
+    this.#host.ended?.(endpoint, window.block, window.at + ENTRY.SIZE, end);
     window.passOver(offset);
     this.#settled(window);
     return false;
@@ -247,6 +265,7 @@ export class DeliveryWindow<Input extends WindowInput> implements Consumer {
     reason: "deliveries" | "undeliverable",
   ): false {
     this.#host.bury(endpoint, window.block, window.at + ENTRY.SIZE, { reason });
+    this.#host.ended?.(endpoint, window.block, window.at + ENTRY.SIZE, reason);
     window.passOver(offset);
     window.save();
     this.#host.settled(window.lane);
@@ -294,7 +313,7 @@ export class DeliveryWindow<Input extends WindowInput> implements Consumer {
     const window = this.#inFlightAt(sequence);
     if (window === null) return false;
     window.received(Math.floor(sequence / SLOTS));
-    this.#progress++;
+    this.#watch?.progress();
     return true;
   }
 
@@ -303,11 +322,11 @@ export class DeliveryWindow<Input extends WindowInput> implements Consumer {
     const window = this.#inFlightAt(sequence);
     if (window === null) return false;
     const offset = Math.floor(sequence / SLOTS);
-    this.#progress++;
+    this.#watch?.progress();
     this.#inFlight--;
+    this.#locks?.release(sequence);
     if (outcome === "accepted") {
-      window.settle(offset);
-      this.#settled(window);
+      this.#accept(window, offset);
     } else if (outcome === "rejected") {
       this.#reject(window, offset, text);
     } else {
@@ -319,6 +338,25 @@ export class DeliveryWindow<Input extends WindowInput> implements Consumer {
     return true;
   }
 
+  /** Taken back, and offered again. */
+  #lockOver(sequence: number): void {
+    this.#sink.onLockOver?.(sequence);
+    this.settle(sequence, "released");
+  }
+
+  #accept(window: LaneWindow, offset: number): void {
+    if (this.#host.ended !== undefined) {
+      window.locate(offset);
+      this.#host.ended(this.#endpointOf(window), window.block, window.at + ENTRY.SIZE, "accepted");
+    }
+    window.settle(offset);
+    this.#settled(window);
+  }
+
+  #endpointOf(window: LaneWindow): Endpoint {
+    return this.#attached.find(({ windows }) => windows.includes(window))!.input.endpoint;
+  }
+
   #inFlightAt(sequence: number): LaneWindow | null {
     const window = this.#slots[sequence % SLOTS] ?? null;
     if (window === null || window.lane.deleted) return null;
@@ -327,17 +365,19 @@ export class DeliveryWindow<Input extends WindowInput> implements Consumer {
 
   /** The letter and the settlement are one step, also when the cursor cannot move yet. */
   #reject(window: LaneWindow, offset: number, text: string | undefined): void {
-    const { input } = this.#attached.find(({ windows }) => windows.includes(window))!;
+    const endpoint = this.#endpointOf(window);
     const reason: DeadLetterReason = { reason: "rejected", ...(text !== undefined && { text }) };
     window.locate(offset);
-    this.#host.bury(input.endpoint, window.block, window.at + ENTRY.SIZE, reason);
+    this.#host.bury(endpoint, window.block, window.at + ENTRY.SIZE, reason);
+    this.#host.ended?.(endpoint, window.block, window.at + ENTRY.SIZE, "rejected");
     window.settle(offset);
     window.save();
     this.#host.settled(window.lane);
   }
 
   #settled(window: LaneWindow): void {
-    this.#changed(window);
+    if (this.#host.ended === undefined) this.#changed(window);
+    else window.save(); // in the step of what was told
     this.#host.settled(window.lane);
   }
 
@@ -351,20 +391,5 @@ export class DeliveryWindow<Input extends WindowInput> implements Consumer {
     for (const { windows } of this.#attached) {
       for (const window of windows) if (window.isChanged) window.save();
     }
-  }
-
-  /** From the first delivery in hand on: a consumer that settles nothing is cut, a slow one never (J25). */
-  #watch(): void {
-    this.#progress++;
-    this.#reviewTimer ??= setTimeout(() => this.#review(), REVIEW_MS).unref();
-  }
-
-  #review(): void {
-    this.#reviewTimer = null;
-    if (this.#inFlight === 0) return;
-    this.#quietReviews = this.#progress === this.#progressSeen ? this.#quietReviews + 1 : 0;
-    this.#progressSeen = this.#progress;
-    if (this.#quietReviews >= QUIET_REVIEWS_MAX) return this.#sink.onUnsettled();
-    this.#reviewTimer = setTimeout(() => this.#review(), REVIEW_MS).unref();
   }
 }

@@ -3,14 +3,22 @@
  * time. Its entries stay when the consumer goes. What happens when it is full is its policy, which may change
  * at any time: whoever asks gets the one in force.
  */
-import type { Overflow, QueueDefaults, QueuePolicy } from "../face.ts";
+import type { Overflow, QueueDefaults, QueuePolicy, QueueStatus } from "../face.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Lane } from "../journal/lane.ts";
 
 export const UPSTREAM = "$upstream";
 export const DEAD_LETTER_PREFIX = "$dlq/";
+/** Before a device's id: what waits for it from operators and the cloud. */
+export const DEVICEBOUND_PREFIX = "$c2d/";
+export const FEEDBACK = "$feedback";
 
-export type EndpointKind = keyof QueueDefaults;
+export type EndpointKind = QueueStatus["kind"];
+
+/** More than the messages that a device may have waiting: their number is the bound. */
+const DEVICEBOUND_BYTES_MAX = 8 * 1024 * 1024;
+/** Some ten thousand records; then the oldest go. */
+const FEEDBACK_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Takes entries from an endpoint's lanes. */
 export interface Consumer {
@@ -50,15 +58,15 @@ export class Endpoint {
 
   /** Read by offset, and settled by nobody but its bound. */
   get isLog(): boolean {
-    return this.kind !== "input";
+    return this.kind !== "input" && this.kind !== "devicebound";
   }
 
   /** What a policy leaves out is the kind's default. Dead letters have none of their own. */
   setPolicy(policy: QueuePolicy, defaults: QueueDefaults): void {
-    const { bytesMax, overflow } = { overflow: "drop_oldest" as const, ...defaults[this.kind] };
+    const { bytesMax, overflow = "drop_oldest", deliveriesMax = Infinity } = standard(this.kind, defaults);
     this.bytesMax = policy.bytesMax ?? bytesMax;
     this.overflow = policy.overflow ?? overflow;
-    this.deliveriesMax = policy.deliveriesMax ?? Infinity;
+    this.deliveriesMax = policy.deliveriesMax ?? deliveriesMax;
     for (const lane of this.lanes) lane.isHeld = false; // what the policy before was waiting for
   }
 
@@ -96,7 +104,16 @@ export class Endpoint {
   }
 }
 
+/** A kind's policy, where nobody says otherwise. */
+function standard(kind: EndpointKind, defaults: QueueDefaults): QueuePolicy & { readonly bytesMax: number } {
+  if (kind === "feedback") return { bytesMax: FEEDBACK_BYTES_MAX };
+  if (kind !== "devicebound") return defaults[kind];
+  return { ...defaults.devicebound, bytesMax: DEVICEBOUND_BYTES_MAX, overflow: "refuse" };
+}
+
 function kindOf(name: string): EndpointKind {
   if (name.startsWith(DEAD_LETTER_PREFIX)) return "deadLetters";
+  if (name.startsWith(DEVICEBOUND_PREFIX)) return "devicebound";
+  if (name === FEEDBACK) return "feedback";
   return name === UPSTREAM ? "upstream" : "input";
 }

@@ -29,7 +29,7 @@ interface Known {
 }
 
 /** The property by which a message asks to be delivered with less (contract §4.2), as it is in a bag. */
-const QOS_0 = /(?:^|&)mqtt-qos=0(?:&|$)/;
+export const QOS_0 = /(?:^|&)mqtt-qos=0(?:&|$)/;
 
 export class InputTopics {
   readonly #deviceId: string;

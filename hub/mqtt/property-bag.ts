@@ -96,15 +96,12 @@ export interface MessageSource {
 
 /**
  * The bag of the frame at `at`. Never empty: it begins with the source; of the hub's own notifications, that is
- * whose twin has changed (contract §5.4).
+ * whose twin has changed (contract §5.4). `source` `null`: there is none to be told.
  */
-export function encodeBag(block: Block, at: number, source: MessageSource): string {
+export function encodeBag(block: Block, at: number, source: MessageSource | null): string {
   const sys = sysStart(block, at);
   const system = decodeProperties(block, sys, sys + sysLength(block, at));
-  const { deviceId, moduleId } = source.moduleId === HUB_MODULE ? (changedTwin(system) ?? source) : source;
-  const pairs = [pair(SOURCE_DEVICE_KEY, deviceId)];
-  if (moduleId !== null) pairs.push(pair(SOURCE_MODULE_KEY, moduleId));
-  if (source.output !== null) pairs.push(pair(OUTPUT_KEY, source.output));
+  const pairs = source === null ? [] : sourcePairs(source, system);
   for (const property of system) {
     const key = bagKey(property);
     if (key !== null) pairs.push(pair(key, property.value));
@@ -115,6 +112,14 @@ export function encodeBag(block: Block, at: number, source: MessageSource): stri
     if (key !== null) pairs.push(pair(key, property.value));
   }
   return pairs.join("&");
+}
+
+function sourcePairs(source: MessageSource, system: readonly Property[]): string[] {
+  const { deviceId, moduleId } = source.moduleId === HUB_MODULE ? (changedTwin(system) ?? source) : source;
+  const pairs = [pair(SOURCE_DEVICE_KEY, deviceId)];
+  if (moduleId !== null) pairs.push(pair(SOURCE_MODULE_KEY, moduleId));
+  if (source.output !== null) pairs.push(pair(OUTPUT_KEY, source.output));
+  return pairs;
 }
 
 function changedTwin(system: readonly Property[]): Omit<MessageSource, "output"> | null {

@@ -8,12 +8,14 @@
 import type { ClientChannel, ClientEnd, ModuleInput } from "../clients/channel.ts";
 import type { Client } from "../clients/client.ts";
 import type { DeliveryHost } from "../endpoints/delivery-window.ts";
+import type { Endpoint } from "../endpoints/endpoint.ts";
 import type { Plan, Publisher } from "../endpoints/publisher.ts";
 import { Subscriber } from "../endpoints/subscriber.ts";
 import type { MethodInvocation } from "../methods/methods.ts";
 import type { TwinAnswer } from "../twins/twin-answer.ts";
 import type { CloseCode } from "./close-reason.ts";
 import type { MqttConnection } from "./connection.ts";
+import { DeviceboundTopics } from "./devicebound-topics.ts";
 import { InputTopics } from "./input-topics.ts";
 import type { MessageSource } from "./property-bag.ts";
 import type { Subscriptions } from "./session-row.ts";
@@ -37,6 +39,8 @@ const CLOSE_CODE: Readonly<Record<ClientEnd, CloseCode>> = {
 
 export interface SessionHost {
   readonly deliveries: DeliveryHost;
+  /** Of cloud-to-device messages. */
+  readonly devicebound: DeliveryHost;
   sourceOf(sourceId: number): MessageSource;
 }
 
@@ -49,7 +53,9 @@ export class Session implements ClientChannel {
   subscriptions: Subscriptions = {};
   readonly #connection: SessionConnection;
   readonly #host: SessionHost;
-  #subscriber: Subscriber | null = null;
+  /** Of a module its inputs, of a device its messages: so a packet id belongs to one of the two. */
+  #inputs: Subscriber | null = null;
+  #devicebound: Subscriber | null = null;
 
   constructor(connection: SessionConnection, publisher: Publisher, isPersistent: boolean, host: SessionHost) {
     this.#connection = connection;
@@ -60,30 +66,45 @@ export class Session implements ClientChannel {
 
   /** What the hub's side of the client follows from what is subscribed to. */
   applySubscriptions(): void {
-    for (const what of ["inputs", "desired", "methods"] as const) {
+    for (const what of ["inputs", "devicebound", "desired", "methods"] as const) {
       this.client.interest(what, this.subscriptions[what] !== undefined);
     }
   }
 
   inputs(inputs: readonly ModuleInput[]): void {
     const { deviceId, moduleId } = this.client;
-    if (inputs.length === 0) return this.release();
+    if (inputs.length === 0) {
+      this.#inputs?.close();
+      this.#inputs = null;
+      return;
+    }
     const subscribed = inputs.map(({ name, endpoint }) => {
       const topics = new InputTopics(deviceId, moduleId!, name, (id) => this.#host.sourceOf(id));
       return { endpoint, topics };
     });
-    this.#subscriber ??= new Subscriber(this.#connection, this.#host.deliveries);
-    this.#subscriber.subscribe(subscribed, this.subscriptions.inputs ?? 1);
+    this.#inputs ??= new Subscriber(this.#connection, this.#host.deliveries);
+    this.#inputs.subscribe(subscribed, this.subscriptions.inputs ?? 1);
+  }
+
+  devicebound(queue: Endpoint | null): void {
+    if (queue === null) {
+      this.#devicebound?.close();
+      this.#devicebound = null;
+      return;
+    }
+    const topics = new DeviceboundTopics(this.client.deviceId);
+    this.#devicebound ??= new Subscriber(this.#connection, this.#host.devicebound);
+    this.#devicebound.subscribe([{ endpoint: queue, topics }], this.subscriptions.devicebound ?? 1);
   }
 
   acknowledge(packetId: number): void {
-    this.#subscriber?.acknowledge(packetId);
+    (this.#inputs ?? this.#devicebound)?.acknowledge(packetId);
   }
 
   /** Gives back what was delivered and not settled. */
   release(): void {
-    this.#subscriber?.close();
-    this.#subscriber = null;
+    this.inputs([]);
+    this.devicebound(null);
   }
 
   desired(patch: Buffer, version: number): void {

@@ -9,6 +9,7 @@ import type { Client } from "../clients/client.ts";
 import type { Clients } from "../clients/clients.ts";
 import { deliveryHostOf } from "../delivery-host.ts";
 import { Publisher } from "../endpoints/publisher.ts";
+import type { Devicebound } from "../devicebound/devicebound.ts";
 import type { Engine } from "../engine.ts";
 import { keyOf, type Twins } from "../twins/twins.ts";
 import type { CloseCode, CloseReason } from "./close-reason.ts";
@@ -41,6 +42,7 @@ export interface SessionsOptions {
   readonly engine: Engine;
   readonly clients: Clients;
   readonly twins: Twins;
+  readonly devicebound: Pick<Devicebound, "deliveries">;
 }
 
 export class Sessions implements MqttHandler<Session, TopicPlan> {
@@ -50,12 +52,13 @@ export class Sessions implements MqttHandler<Session, TopicPlan> {
   readonly #twins: Twins;
   readonly #host: SessionHost;
 
-  constructor({ engine, clients, twins }: SessionsOptions) {
+  constructor({ engine, clients, twins, devicebound }: SessionsOptions) {
     this.#engine = engine;
     this.#clients = clients;
     this.#twins = twins;
     this.#host = {
       deliveries: deliveryHostOf(engine),
+      devicebound: devicebound.deliveries,
       sourceOf: (sourceId) => engine.sources.origin(sourceId),
     };
   }

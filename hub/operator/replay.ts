@@ -4,7 +4,7 @@
  * and time (J30); its time to live begins anew, by the route in force.
  */
 import { Block, ENTRY, entryTotal, frameSource, frameTotal } from "../../abi/index.ts";
-import type { Endpoint } from "../endpoints/endpoint.ts";
+import { DEVICEBOUND_PREFIX, type Endpoint } from "../endpoints/endpoint.ts";
 import { reasonOf, withoutReason } from "../endpoints/letter.ts";
 import type { Engine } from "../engine.ts";
 import type { Replayed, ReplayRefusal } from "../face.ts";
@@ -64,6 +64,7 @@ function copyOf(block: Block, at: number, offset: number): Letter {
 
 /** One letter, as one step. Returns why it must stay, or `null`. */
 function replayOne(engine: Engine, name: string, log: Lane, letter: Letter): ReplayRefusal | null {
+  if (name.startsWith(DEVICEBOUND_PREFIX)) return "reported";
   const endpoint = engine.endpoints.find(name);
   const routes = endpoint === undefined ? [] : engine.routesTo(endpoint);
   if (endpoint === undefined || routes.length === 0) return "no_route";

@@ -5,6 +5,8 @@
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import type { ClientChannel, ClientEnd, ModuleInput } from "../../hub/clients/channel.ts";
 import { Clients } from "../../hub/clients/clients.ts";
+import { Devicebound } from "../../hub/devicebound/devicebound.ts";
+import type { Endpoint } from "../../hub/endpoints/endpoint.ts";
 import type { KeyedIdentity } from "../../hub/face.ts";
 import { Identities } from "../../hub/identity/identities.ts";
 import { newKeys } from "../../hub/identity/keys.ts";
@@ -19,6 +21,7 @@ import { credentials, GATEWAY } from "./hub.ts";
 export class FakeChannel implements ClientChannel {
   readonly ends: ClientEnd[] = [];
   readonly inputNames: string[][] = [];
+  readonly queues: (Endpoint | null)[] = [];
   readonly patches: string[] = [];
   readonly calls: MethodInvocation[] = [];
 
@@ -27,6 +30,9 @@ export class FakeChannel implements ClientChannel {
   }
   inputs(inputs: readonly ModuleInput[]): void {
     this.inputNames.push(inputs.map(({ name }) => name));
+  }
+  devicebound(queue: Endpoint | null): void {
+    this.queues.push(queue);
   }
   desired(patch: Buffer): void {
     this.patches.push(patch.toString());
@@ -40,6 +46,7 @@ export class ClientBench implements AsyncDisposable {
   readonly bench: EngineBench;
   readonly identities: Identities;
   readonly twins: Twins;
+  readonly devicebound: Devicebound;
   readonly clients: Clients;
   readonly methods: Methods;
   readonly #sessions: Sessions;
@@ -60,10 +67,12 @@ export class ClientBench implements AsyncDisposable {
       exists: ({ deviceId, moduleId }) => identities.find(deviceId, moduleId) !== undefined,
       now: () => engine.clock.wall(),
     }));
-    this.clients = new Clients({ engine, identities, modules, twins, gatewayId: GATEWAY, hostNames: [] });
+    const devicebound = (this.devicebound = new Devicebound({ engine, identities, gatewayId: GATEWAY }));
+    const parts = { engine, identities, modules, twins, devicebound };
+    this.clients = new Clients({ ...parts, gatewayId: GATEWAY, hostNames: [] });
     this.methods = new Methods((name) => this.clients.methodTarget(name));
     this.clients.serveMethods(this.methods);
-    this.#sessions = new Sessions({ engine, clients: this.clients, twins });
+    this.#sessions = new Sessions({ engine, clients: this.clients, twins, devicebound });
   }
 
   async identity(deviceId: string, moduleId?: string): Promise<KeyedIdentity> {
@@ -95,6 +104,7 @@ export class ClientBench implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const client of this.#opened) await client.endAsync(true);
     this.methods.close();
+    this.devicebound.close();
     this.clients.close();
     await this.#listener?.close();
     await this.bench[Symbol.asyncDispose]();

@@ -95,6 +95,10 @@ export function fakeHub(): FakeHub {
       Object.assign(hub.moduleTwins, structuredClone(desired));
     },
     invokeMethod: unused,
+    sendDevicebound: unused,
+    devicebound: unused,
+    purgeDevicebound: unused,
+    readFeedback: unused,
     readEvents: unused,
     queues: unused,
     deadLetters: unused,

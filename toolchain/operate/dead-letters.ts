@@ -109,6 +109,7 @@ export const deadLetterReplayCommand: Command = {
 };
 
 const REFUSALS: Readonly<Record<keyof Replayed["refusals"], string>> = {
+  reported: "who sent it was told that it is over: send it anew",
   no_route: "no route leads to its queue any more",
   queue_full: "its queue is full",
   store_full: "the store is full",

@@ -66,6 +66,10 @@ export function createFakeBackend(): FakeBackend {
           throw new SandpiperError("SP_IDENTITY_UNKNOWN", `device "${deviceId}": unknown`);
         }
       },
+      sendDevicebound: unused,
+      devicebound: unused,
+      purgeDevicebound: unused,
+      readFeedback: unused,
       readEvents: async ({ from, limit }) => {
         const found = events.filter((event) => event.offset >= from).slice(0, limit);
         return { events: found, next: (found.at(-1)?.offset ?? from - 1) + 1, oldest: 0 };

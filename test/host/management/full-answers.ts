@@ -1,5 +1,5 @@
 /** Answers with every field filled in: what a gateway in every kind of trouble would say. */
-import type { DeadLetter } from "../../../hub/index.ts";
+import type { DeadLetter, DeviceboundWaiting, FeedbackPage } from "../../../hub/index.ts";
 import type { GatewayStatus, ModuleView } from "../../../host/management/api.ts";
 import { DONE, NO_FLASH } from "../fake-parts.ts";
 import { textEvent } from "./fake-backend.ts";
@@ -60,4 +60,22 @@ export const letter: DeadLetter = {
   attempt: 1,
   diedAt: NOW,
   message: textEvent(3, "hot"),
+};
+
+export const waiting: DeviceboundWaiting = {
+  messageId: "m",
+  ack: "negative",
+  deliveryCount: 1,
+  expiresInMs: 1.5,
+  message: textEvent(0, "open"),
+};
+
+export const feedback: FeedbackPage["records"][number] = {
+  offset: 0,
+  originalMessageId: "m",
+  enqueuedTimeUtc: NOW,
+  statusCode: "DeliveryCountExceeded",
+  description: "it was",
+  deviceId: "d",
+  deviceGenerationId: "g",
 };

@@ -10,7 +10,7 @@ import { OPERATIONS } from "../../../host/management/operations.ts";
 import { startManagementServer, type ManagementServer } from "../../../host/management/server.ts";
 import { quietLog } from "../fake-parts.ts";
 import { createFakeBackend, textEvent } from "./fake-backend.ts";
-import { fullStatus, letter, module } from "./full-answers.ts";
+import { feedback, fullStatus, letter, module, waiting } from "./full-answers.ts";
 
 interface Content {
   readonly [contentType: string]: { readonly schema: object };
@@ -146,6 +146,11 @@ const ASKED: readonly Ask[] = [
   ["removeModuleIdentity", "DELETE", "/devices/d/modules/m"],
   ["removeDevice", "DELETE", "/devices/d"],
   ["removeDevice", "DELETE", "/devices/d", undefined, 404],
+  ["sendToDevice", "POST", "/devices/d/messages", { bodyBase64: "aGk=", ack: "full", timeToLiveSecs: 60 }],
+  ["sendToDevice", "POST", "/devices/d/messages", { bodyBase64: "not base64" }, 400],
+  ["listMessagesToDevice", "GET", "/devices/d/messages"],
+  ["purgeMessagesToDevice", "DELETE", "/devices/d/messages"],
+  ["readFeedback", "GET", "/feedback?tail=5"],
   ["readMessages", "GET", "/events?from=0&waitMs=0"],
   ["listQueues", "GET", "/queues"],
   ["listDeadLetters", "GET", "/deadletters?limit=5"],
@@ -175,6 +180,14 @@ describe("a gateway", () => {
       deadLetter: async () => letter,
       replayDeadLetters: async () => ({ replayed: 1, refused: 1, refusals: { no_route: 1 } }),
       purgeDeadLetters: async () => ({ purged: 2 }),
+      sendDevicebound: async () => ({
+        messageId: "m",
+        enqueuedTime: waiting.message.enqueuedTime,
+        waiting: 1,
+      }),
+      devicebound: async () => [waiting],
+      purgeDevicebound: async () => ({ purged: 1 }),
+      readFeedback: async () => ({ records: [feedback], next: 1, oldest: 0 }),
       openTap: async () => ({ tap: 1 }),
       readTap: async () => ({ events: [textEvent(0, "hot")], skipped: 1 }),
     });

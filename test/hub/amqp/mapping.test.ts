@@ -8,7 +8,13 @@ import { MessageReader } from "../../../hub/amqp/message.ts";
 import { Writer } from "../../../hub/amqp/writer.ts";
 
 const { types } = rhea;
-const DELIVERY: Delivery = { input: "in", deviceId: "d", moduleId: "m", attempts: 0, sequence: 9 };
+const DELIVERY: Delivery = {
+  input: "in",
+  sender: { deviceId: "d", moduleId: "m" },
+  attempts: 0,
+  sequence: 9,
+  lockToken: null,
+};
 
 const partsOf = (message: object): Incoming | string => {
   const bytes = rhea.message.encode({

@@ -16,7 +16,7 @@ import { deliveryHostOf } from "../../../hub/delivery-host.ts";
 import { Publisher, type Plan } from "../../../hub/endpoints/publisher.ts";
 import { Subscriber, type SubscriberSocket } from "../../../hub/endpoints/subscriber.ts";
 import { Engine } from "../../../hub/engine.ts";
-import type { QueueDefaults, RouteTable } from "../../../hub/face.ts";
+import { QUEUE_DEFAULTS, type QueueDefaults, type RouteTable } from "../../../hub/face.ts";
 import { MemoryStore } from "../../../hub/journal/memory-store.ts";
 import { systemClock, type Clock } from "../../../hub/journal/powered-clock.ts";
 import { Modules } from "../../../hub/modules/modules.ts";
@@ -149,6 +149,7 @@ const queuesOf = ({ input, log, deadLetters }: EndpointBounds): QueueDefaults =>
   input: { bytesMax: input, overflow: "refuse" },
   upstream: { bytesMax: log, overflow: "drop_oldest" },
   deadLetters: { bytesMax: deadLetters },
+  devicebound: QUEUE_DEFAULTS.devicebound,
 });
 
 /** One connection that publishes. */

@@ -12,6 +12,8 @@ export interface RawHandlers {
   onPublish?(packet: IPublishPacket): void;
   /** The socket has closed, for whatever reason. Called once. */
   onClose?(): void;
+  /** Its session outlives the connection (clean session 0). */
+  readonly isKept?: boolean;
 }
 
 export class RawClient implements Disposable {
@@ -59,7 +61,7 @@ export class RawClient implements Disposable {
         clientId: clientId!,
         username: username!,
         password: Buffer.from(password!),
-        clean: true,
+        clean: handlers.isKept !== true,
         keepalive: 0,
       },
       ...first,

@@ -5,8 +5,10 @@ import { deliveryHostOf } from "../../../hub/delivery-host.ts";
 import {
   DeliveryWindow,
   type Delivered,
+  type DeliveryHost,
   type DeliverySink,
   type WindowInput,
+  type WindowOptions,
 } from "../../../hub/endpoints/delivery-window.ts";
 import type { Engine } from "../../../hub/engine.ts";
 import { bodyAt } from "../frames.ts";
@@ -16,6 +18,12 @@ export interface Delivery {
   readonly body: string;
   readonly sequence: number;
   readonly attempt: number;
+}
+
+/** An engine, and what differs from a consumer of inputs. */
+export interface ConsumerSetup extends WindowOptions {
+  readonly engine: Engine;
+  readonly host?: DeliveryHost;
 }
 
 export class WindowConsumer implements DeliverySink<WindowInput> {
@@ -28,9 +36,11 @@ export class WindowConsumer implements DeliverySink<WindowInput> {
   /** What becomes of a message. */
   answer: (body: string) => Delivered = () => "sent";
   onDelivery: (delivery: Delivery) => void = () => undefined;
+  onLockOver: (sequence: number) => void = () => undefined;
 
-  constructor(engine: Engine, ...endpoints: readonly string[]) {
-    this.window = new DeliveryWindow(this, deliveryHostOf(engine));
+  constructor(given: Engine | ConsumerSetup, ...endpoints: readonly string[]) {
+    const { engine, host, ...options }: ConsumerSetup = "engine" in given ? given : { engine: given };
+    this.window = new DeliveryWindow(this, host ?? deliveryHostOf(engine), options);
     this.window.attach(endpoints.map((name) => ({ endpoint: engine.endpoints.find(name)! })));
     engine.tick();
   }
