@@ -12,7 +12,7 @@ import type { Log } from "../log.ts";
 import type { WorkloadBackend } from "./backend.ts";
 import { socketFaultOf, variablesOf, type ModuleEnvironment } from "./environment.ts";
 import { folderName, moduleFolder } from "./module-folder.ts";
-import type { LoopbackListener, LoopbackSettings } from "./server.ts";
+import type { LoopbackListener, LoopbackSettings } from "./loopback.ts";
 
 /** Modules with a socket; each takes two descriptors. */
 const SOCKETS_MAX = 256;
@@ -49,7 +49,7 @@ export class Workload {
   async start(): Promise<void> {
     const { http, backend, log } = this.#options;
     if (http !== undefined) {
-      const { serveLoopback } = await import("./server.ts");
+      const { serveLoopback } = await import("./loopback.ts");
       this.#loopback = await serveLoopback(http, { backend, log });
     }
     this.changed();

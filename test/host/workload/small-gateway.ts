@@ -7,7 +7,7 @@ import { createCertificates } from "../../../host/certificates/index.ts";
 import type { Log } from "../../../host/log.ts";
 import { socketPath } from "../../../host/folder/socket-path.ts";
 import { Workload, type WorkloadBackend } from "../../../host/workload/index.ts";
-import type { LoopbackSettings } from "../../../host/workload/server.ts";
+import type { LoopbackSettings } from "../../../host/workload/loopback.ts";
 import { toIdentity } from "../../../hub/identity/identity.ts";
 import { newKeys, type Identity } from "../../../hub/index.ts";
 
