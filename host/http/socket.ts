@@ -17,7 +17,8 @@ export async function listenOnSocket(server: Server, socket: string): Promise<Li
   const short = socketPath(socket);
   try {
     await new Promise<void>((resolve, reject) => {
-      server.once("error", reject).listen(short.path, resolve);
+      // Afterwards it is a connection that could not be accepted: whoever it is comes again.
+      server.on("error", reject).listen(short.path, resolve);
     });
   } catch (error) {
     short.release();

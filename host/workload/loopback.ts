@@ -34,23 +34,24 @@ export async function serveLoopback(
   const closing = new AbortController();
   const servers = serversByUser(users, served, closing.signal);
   const note = noteOfOthers(served.log);
-  const admitted = new Set<Socket>();
+  const sockets = new Set<Socket>();
   const tcp = createTcpServer({ pauseOnConnect: true }, (socket) => {
-    admitted.add(socket);
-    socket.once("close", () => admitted.delete(socket));
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
     socket.on("error", () => {}); // a peer that goes away while it is looked for
     void admit(socket, servers, note);
   });
   tcp.maxConnections = CONNECTIONS_MAX;
   await new Promise<void>((resolve, reject) => {
-    tcp.once("error", (cause) => reject(cannotListen(port, cause))).listen(port, LOOPBACK, resolve);
+    // Afterwards it is a connection that could not be accepted: whoever it is comes again.
+    tcp.on("error", (cause) => reject(cannotListen(port, cause))).listen(port, LOOPBACK, resolve);
   });
   return {
     port: (tcp.address() as AddressInfo).port,
     async close() {
       closing.abort();
       const closed = new Promise((resolve) => tcp.close(resolve));
-      for (const socket of admitted) socket.destroy();
+      for (const socket of sockets) socket.destroy();
       await closed;
     },
   };
@@ -86,6 +87,7 @@ async function admit(
     ownPort: localPort!,
   };
   const uid = await userAtPeer(connection).catch(() => null);
+  if (socket.destroyed) return;
   const server = uid === null ? undefined : servers.get(uid);
   if (server === undefined) {
     note(uid);
