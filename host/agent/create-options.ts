@@ -15,7 +15,7 @@ import {
 } from "../../abi/index.ts";
 import { DeploymentError } from "./errors.ts";
 import type { JsonPath } from "./json-path.ts";
-import { createCheck } from "./schema-check.ts";
+import { createCheck, type Schema } from "./schema-check.ts";
 
 export interface SandboxOptions {
   /** Most linear memory the module may declare. */
@@ -53,7 +53,7 @@ const MIB = 1024 * 1024;
 
 const bytes = (minimum: number, maximum: number) => ({ type: "integer", minimum, maximum }) as const;
 
-const checkSandbox = createCheck<Partial<SandboxOptions>>({
+export const SANDBOX_SCHEMA: Schema = {
   type: "object",
   additionalProperties: false,
   properties: {
@@ -65,7 +65,9 @@ const checkSandbox = createCheck<Partial<SandboxOptions>>({
     logLinesPerSecond: { type: "integer", minimum: 0, maximum: 10_000 },
     grants: { type: "array", items: { enum: CAPABILITIES }, uniqueItems: true },
   },
-});
+};
+
+const checkSandbox = createCheck<Partial<SandboxOptions>>("sandbox-options");
 
 /**
  * `settings` is the module's whole settings object, which stands at `at`.

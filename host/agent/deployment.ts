@@ -89,7 +89,7 @@ const AGENT_MINOR_MAX = 1;
 const HUB_MINOR_MAX = 3;
 const ENV_BYTES_MAX = 64 * 1024;
 
-const checkAgent = createCheck<AgentDesired>(AGENT_SCHEMA);
+const checkAgent = createCheck<AgentDesired>("agent-desired");
 
 /**
  * Decodes `{modulesContent}` or `{content: {modulesContent}}`.

@@ -1,6 +1,5 @@
 /** The `$edgeHub` section of a deployment: routes and time to live, as the hub's route table (contract §1.4). */
 import type { QueuePolicy, RouteSpec, RouteTable } from "../../hub/face.ts";
-import { HUB_SCHEMA } from "./deployment-schema.ts";
 import { DeploymentError } from "./errors.ts";
 import { formatPath, type JsonPath } from "./json-path.ts";
 import { createCheck } from "./schema-check.ts";
@@ -27,7 +26,7 @@ interface WrittenPolicy {
 const TIME_TO_LIVE_SECS_DEFAULT = 7_200;
 const NEVER_EXPIRES = -1;
 
-const check = createCheck<HubDesired>(HUB_SCHEMA);
+const check = createCheck<HubDesired>("hub-desired");
 
 /** @throws {DeploymentError} 400 */
 export function decodeHubSection(

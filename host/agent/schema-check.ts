@@ -2,7 +2,8 @@
  * JSON schemas as checks that say where a document is wrong and quote what stands there. Values that may be
  * secrets are not quoted.
  */
-import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import type { ErrorObject, ValidateFunction } from "ajv";
+import { loadValidator, type SchemaName } from "../schema/validator.ts";
 import { DeploymentError } from "./errors.ts";
 import { pathOfPointer, type JsonPath } from "./json-path.ts";
 
@@ -15,12 +16,11 @@ export interface Schema {
 const QUOTED_CHARACTERS_MAX = 80;
 const SECRET_SEGMENTS: readonly (string | number)[] = ["env", "registryCredentials"];
 
-/** Compiled at first use: an agent that boots from its last good state may never need one. */
-export function createCheck<T>(schema: Schema): (value: unknown, at: JsonPath) => T {
+/** Loaded at first use: an agent that boots from its last good state may never need one. */
+export function createCheck<T>(schema: SchemaName): (value: unknown, at: JsonPath) => T {
   let validate: ValidateFunction<T> | undefined;
   return (value, at) => {
-    // ownProperties: what a prototype happens to have is never taken for a key of the document.
-    validate ??= new Ajv({ verbose: true, ownProperties: true, strict: false }).compile<T>(schema);
+    validate ??= loadValidator<T>(schema);
     if (validate(value)) return value;
     throw toDeploymentError(validate.errors![0]!, at);
   };

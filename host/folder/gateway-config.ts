@@ -17,6 +17,7 @@ import { HEALTH_DEFAULTS, type HealthSettings } from "../agent/health.ts";
 import { ConfigError } from "../errors.ts";
 import { parseJsonText } from "../json-text.ts";
 import { LOG_FILE_DEFAULTS, type LogFileSettings } from "../supervisor/log-file.ts";
+import { loadValidator } from "../schema/validator.ts";
 import { RESTART_DEFAULTS, type RestartSettings } from "../supervisor/restart-policy.ts";
 
 export interface ListenerSettings {
@@ -228,14 +229,12 @@ export async function decodeGatewayConfig(text: string, file: string): Promise<G
     throw invalid(file, `${text.length} characters, more than ${CONFIG_FILE_BYTES_MAX}`);
   }
   const value = parseJsonText(text, file);
-  // Loaded here and not above: the commands that only talk to a running gateway never decode one.
-  const { Ajv } = await import("ajv");
-  const validate = new Ajv({ useDefaults: true, allErrors: false, verbose: true }).compile<
+  const validate = loadValidator<
     Omit<GatewayConfig, "hostname" | "listeners"> & {
       hostname?: string;
       listeners: readonly (Partial<ListenerSettings> & Pick<ListenerSettings, "protocol" | "portsToTry">)[];
     }
-  >(GATEWAY_CONFIG_SCHEMA);
+  >("gateway-config");
   if (!validate(value)) throw describe(validate.errors![0]!, file);
   for (const [index, { protocol, tls, deviceAuthorities }] of value.listeners.entries()) {
     const key = tls ? "tls" : deviceAuthorities ? "deviceAuthorities" : null;

@@ -2,13 +2,9 @@
  * The module manifest, from the custom section of a wasm binary to a value that cannot be wrong. Strangers'
  * bytes: bounded before they are parsed, and refused with the path of what does not fit.
  */
-import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
-import {
-  MANIFEST_BYTES_MAX,
-  MANIFEST_SECTION,
-  MODULE_MANIFEST_SCHEMA,
-  type ModuleManifest,
-} from "../../abi/index.ts";
+import type { ErrorObject, ValidateFunction } from "ajv";
+import { MANIFEST_BYTES_MAX, MANIFEST_SECTION, type ModuleManifest } from "../../abi/index.ts";
+import { loadValidator } from "../schema/validator.ts";
 import { ModuleRefusal } from "./errors.ts";
 import { compileModule } from "./wasm-module.ts";
 
@@ -41,7 +37,7 @@ function parsed(bytes: Uint8Array): unknown {
 }
 
 function validated(value: unknown): ModuleManifest {
-  validator ??= new Ajv({ verbose: true }).compile<ModuleManifest>(MODULE_MANIFEST_SCHEMA);
+  validator ??= loadValidator<ModuleManifest>("module-manifest");
   if (!validator(value)) throw schemaRefusal(validator.errors?.[0]);
   const names = value.timers.map((timer) => timer.name);
   const twice = names.findIndex((name, i) => names.indexOf(name) !== i);

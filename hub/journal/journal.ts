@@ -100,6 +100,7 @@ export class Journal {
   #inFlight: InFlight | null = null;
   readonly #linger: LingerTimer;
   #graceTimer: NodeJS.Timeout | null = null;
+  #graceTimerAt = 0;
   readonly #idleTimer: NodeJS.Timeout;
   #lazyTimer: NodeJS.Timeout | null = null;
   readonly #room: Room;
@@ -275,7 +276,7 @@ export class Journal {
 
   #endLinger(): void {
     this.#linger.ended(this.#options.clock.monotonic());
-    this.#seal("nothing");
+    this.#seal("nothing", true);
   }
 
   #gathered(): { entries: number; bytes: number } {
@@ -294,10 +295,11 @@ export class Journal {
     for (const lane of this.#dirtyLanes) lane.mark(now);
   }
 
-  #seal(also: Also): void {
+  /** `hasLingered`: who waited for company waits no longer than the least grace for a module on top. */
+  #seal(also: Also, hasLingered = false): void {
     if (this.#inFlight !== null || this.state === "failed") return;
     const now = this.#options.clock.monotonic();
-    const inFlight = this.#gather(now, also);
+    const inFlight = this.#gather(now, also, hasLingered);
     if (inFlight === null) return;
     this.#inFlight = inFlight;
     this.#lastSeal = now;
@@ -307,15 +309,17 @@ export class Journal {
   }
 
   /** Net effects since the last seal (J4), or `null` when there is nothing that deserves a flush of its own. */
-  #gather(now: number, also: Also): InFlight | null {
+  #gather(now: number, also: Also, hasLingered: boolean): InFlight | null {
+    const { graceMs: leastMs } = this.#options;
     const lanes: LaneProgress[] = [];
     const appends: Append[] = [];
     const cursors: CursorMove[] = [];
     let released = false;
-    let waiting = false;
+    let graceEndsAt = Infinity;
     this.#dirtyLanes = this.#dirtyLanes.filter((lane) => !lane.deleted);
     for (const lane of this.#dirtyLanes) {
-      const to = lane.sealPosition(now, this.#options.graceMs);
+      const graceMs = hasLingered ? leastMs : lane.graceMs(leastMs);
+      const to = lane.sealPosition(now, graceMs);
       const from = lane.cursor.offset > lane.persisted.offset ? lane.cursor : lane.persisted;
       const elided = lane.cursor.offset - lane.persisted.offset;
       if (elided > 0) this.counters.entriesElided += Math.min(elided, to.offset - lane.persisted.offset);
@@ -324,10 +328,10 @@ export class Journal {
         cursors.push({ queue: lane.queue, priority: lane.priority, offset: lane.cursor.offset });
       }
       if (to.offset > lane.durable) released = true;
-      if (lane.waitsForGrace) waiting = true;
+      graceEndsAt = Math.min(graceEndsAt, lane.graceEndsAt(graceMs));
       lanes.push({ lane, to, cursor: lane.cursor.offset });
     }
-    this.#armGrace(waiting);
+    this.#armGrace(graceEndsAt, now);
     const isWorthIt = appends.length > 0 || this.tables.isDirty || this.#deletedLanes.length > 0;
     if (!isWorthIt && also !== "clock" && (also === "nothing" || cursors.length === 0)) {
       // What was consumed without effects before it was written leaves nothing to make durable (J4).
@@ -454,16 +458,19 @@ export class Journal {
   }
 
   /** A timer that fires for nothing wakes the process: it is disarmed as soon as nobody waits. */
-  #armGrace(waiting: boolean): void {
-    if (waiting) {
-      this.#graceTimer ??= setTimeout(() => {
+  #armGrace(endsAt: number, now: number): void {
+    if (this.#graceTimer !== null && endsAt >= this.#graceTimerAt && endsAt < Infinity) return;
+    if (this.#graceTimer !== null) clearTimeout(this.#graceTimer);
+    this.#graceTimer = null;
+    if (endsAt === Infinity) return;
+    this.#graceTimerAt = endsAt;
+    this.#graceTimer = setTimeout(
+      () => {
         this.#graceTimer = null;
         this.kick();
-      }, this.#options.graceMs);
-    } else if (this.#graceTimer !== null) {
-      clearTimeout(this.#graceTimer);
-      this.#graceTimer = null;
-    }
+      },
+      Math.ceil(endsAt - now),
+    );
   }
 
   #armLazy(): void {

@@ -9,6 +9,7 @@
  * Invariants: cursor <= reader <= tail; durable <= persisted; offsets only grow and are never reused.
  */
 import { BATCH_BYTES_MAX, Block, ENTRY, FRAME, entryTotal } from "../../abi/index.ts";
+import { Grace } from "./grace.ts";
 import { Position, Slab, SLAB_BYTES, takeBlock } from "./slab.ts";
 import type { Append, LaneKey, RecordRange } from "./store.ts";
 
@@ -16,8 +17,6 @@ import type { Append, LaneKey, RecordRange } from "./store.ts";
 const RESIDENT_SLABS_MAX = 16;
 /** Slabs kept in memory in front of the reader. */
 const READ_AHEAD_SLABS = 2;
-/** How often the grace marks its place, at most, per lane; older marks stand in for newer ones. */
-const MARKS_MAX = 64;
 
 /** Fields of an entry that the endpoint decides, the same for a whole run. */
 export interface EntryFields {
@@ -62,7 +61,7 @@ export class Lane implements LaneKey {
   /** Nothing more is handed over until what is in flight is settled: the entries behind it are to be given up. */
   isHeld = false;
   dirty = false;
-  #marks: { readonly at: number; readonly position: Position }[] = [];
+  readonly #grace = new Grace();
   #evictFrom: Slab;
   /** The slab last peeked at: a reader of a log asks for the same one page after page. */
   #peeked: { readonly first: number; readonly block: Block } | null = null;
@@ -278,9 +277,7 @@ export class Lane implements LaneKey {
 
   /** Remembers where the tail was at `now`, for the grace. */
   mark(now: number): void {
-    if (!this.deferrable || this.tail === this.#marks.at(-1)?.position.offset) return;
-    const at = this.#marks.length < MARKS_MAX ? now : this.#marks.pop()!.at;
-    this.#marks.push({ at, position: this.tailPosition() });
+    if (this.deferrable) this.#grace.mark(now, () => this.tailPosition(), this.tail, this.cursor.offset);
   }
 
   /**
@@ -289,23 +286,22 @@ export class Lane implements LaneKey {
    */
   sealPosition(now: number, graceMs: number): Position {
     if (!this.deferrable || graceMs === 0) {
-      this.#marks.length = 0;
+      this.#grace.end();
       return this.tailPosition();
     }
-    let to = this.persisted.offset > this.cursor.offset ? this.persisted : this.cursor;
-    let passed = 0;
-    for (const { at, position } of this.#marks) {
-      if (now - at < graceMs && position.offset > this.cursor.offset) break;
-      if (position.offset > to.offset) to = position;
-      passed++;
-    }
-    if (passed > 0) this.#marks.splice(0, passed);
+    const from = this.persisted.offset > this.cursor.offset ? this.persisted : this.cursor;
+    const to = this.#grace.passed(from, this.cursor.offset, now, graceMs);
     return this.pinned > to.offset ? this.tailPosition() : to.copy();
   }
 
-  /** Whether entries wait for their grace to end. */
-  get waitsForGrace(): boolean {
-    return this.#marks.length > 0;
+  /** How long the module's answers are worth waiting for, ms. */
+  graceMs(leastMs: number): number {
+    return this.#grace.learnt(leastMs);
+  }
+
+  /** When the grace of the first entry that waits for it ends; infinite where none does. */
+  graceEndsAt(graceMs: number): number {
+    return this.#grace.endsAt(graceMs);
   }
 
   /** Byte ranges between two positions, one per slab. */
@@ -355,7 +351,7 @@ export class Lane implements LaneKey {
 
   /** An idle lane keeps no memory. */
   #empty(): void {
-    this.#marks.length = 0;
+    this.#grace.end();
     const slab = Slab.evicted(this.tail);
     for (const position of [this.cursor, this.reader, this.persisted])
       position.set(new Position(this.tail, slab, 0));
@@ -369,7 +365,7 @@ export class Lane implements LaneKey {
       this.cursor.slab === slab ||
       this.reader.slab === slab ||
       this.persisted.slab === slab ||
-      this.#marks[0]?.position.slab === slab
+      this.#grace.first?.slab === slab
     );
   }
 
@@ -381,7 +377,7 @@ export class Lane implements LaneKey {
       for (let i = 0; i <= READ_AHEAD_SLABS && slab !== null; i++) slab = slab.next;
     }
     while (slab !== null && slab !== this.last && slab.endOffset <= this.durable) {
-      if (slab === this.persisted.slab || this.#marks[0]?.position.slab === slab) break;
+      if (slab === this.persisted.slab || this.#grace.first?.slab === slab) break;
       if (this.#residentSlabs <= RESIDENT_SLABS_MAX) break;
       if (slab.block !== null) {
         slab.release();

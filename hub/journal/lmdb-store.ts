@@ -34,6 +34,7 @@ import {
 
 /** Zero-filled file that is freed when the disk is full, so that what must still be written fits (J19). */
 const RESERVE_BYTES = 8 * 1024 * 1024;
+const ZEROS_BYTES = 64 * 1024;
 /** A disk this small has no room for a reserve. */
 const SMALL_DISK_BYTES = 32 * 1024 * 1024;
 /** Less than this left on the disk means that a failed commit failed for want of room. */
@@ -213,10 +214,7 @@ export class LmdbStore implements Store {
     if (statSync(this.#reservePath, { throwIfNoEntry: false })?.size === this.#reserveBytes) return true;
     if (this.#diskFreeBytes() < 2 * this.#reserveBytes) return false;
     try {
-      const file = openSync(this.#reservePath, "w", 0o600);
-      writeSync(file, Buffer.alloc(this.#reserveBytes));
-      fsyncSync(file);
-      closeSync(file);
+      writeZeros(this.#reservePath, this.#reserveBytes);
       return true;
     } catch {
       this.freeReserve(); // somebody else took the room meanwhile
@@ -289,6 +287,19 @@ async function settleAll(writes: readonly Promise<boolean>[]): Promise<void> {
   const reason = failed.reason as Error & { readonly commitError?: Promise<never> };
   await reason.commitError; // rejects with the cause
   throw reason;
+}
+
+/** In pieces: a buffer of the file's size would stay in memory until it is collected. */
+function writeZeros(path: string, bytes: number): void {
+  const piece = Buffer.alloc(ZEROS_BYTES);
+  const file = openSync(path, "w", 0o600);
+  try {
+    for (let at = 0; at < bytes; at += ZEROS_BYTES)
+      writeSync(file, piece, 0, Math.min(ZEROS_BYTES, bytes - at));
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
 }
 
 function storeUnreadable(dir: string, cause: Error): SandpiperError {

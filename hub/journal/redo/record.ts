@@ -142,13 +142,13 @@ const sumOf = (record: Buffer, bytes: number, epoch: number): number =>
   crc32(record.subarray(AT.BYTES, bytes), epoch);
 
 /**
- * The header at the start of a block, or `null` when no record of this epoch begins there. Nothing but the
- * sum proves a record: a header only says how much to read for that.
+ * The header at `at`, or `null` when no record of this epoch begins there. Nothing but the sum proves a record: a
+ * header only says how much to read for that.
  */
-export function recordHeader(block: Buffer, epoch: number): RecordHeader | null {
-  if (block.length < RECORD_HEADER_BYTES) return null;
-  if (block.readUInt32LE(AT.MAGIC) !== MAGIC || block.readUInt32LE(AT.EPOCH) !== epoch) return null;
-  const header = { seq: block.readDoubleLE(AT.SEQ), bytes: block.readUInt32LE(AT.BYTES) };
+export function recordHeader(block: Buffer, epoch: number, at = 0): RecordHeader | null {
+  if (block.length < at + RECORD_HEADER_BYTES) return null;
+  if (block.readUInt32LE(at + AT.MAGIC) !== MAGIC || block.readUInt32LE(at + AT.EPOCH) !== epoch) return null;
+  const header = { seq: block.readDoubleLE(at + AT.SEQ), bytes: block.readUInt32LE(at + AT.BYTES) };
   return header.bytes >= RECORD_HEADER_BYTES && Number.isSafeInteger(header.seq) ? header : null;
 }
 

@@ -16,7 +16,7 @@ import {
 } from "./record.ts";
 
 /** Read in pieces of this size when later records are looked for. */
-const SCAN_BYTES = 1024 * 1024;
+const SCAN_BYTES = 256 * 1024;
 
 /** A record as it lies in the log. */
 export interface LoggedRecord {
@@ -102,7 +102,7 @@ function* recordsAfter(
   for (let from = 0; from < log.ringBytes; from += SCAN_BYTES) {
     const bytes = log.read(piece, from);
     for (let at = 0; at < bytes; at += BLOCK_BYTES) {
-      const header = recordHeader(piece.subarray(at, at + BLOCK_BYTES), log.epoch);
+      const header = recordHeader(piece, log.epoch, at);
       if (header === null || header.seq <= seq) continue;
       const place = from + at;
       yield { seq: header.seq, place, isWhole: readRecord(log, place, header.seq) !== null };

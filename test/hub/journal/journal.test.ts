@@ -148,6 +148,28 @@ describe("groups", () => {
     expect(appended(bench.groups[0])).toEqual([[1, 0, 1]]);
   });
 
+  test("hold no entry that a module settles as late as it usually does [J4 J4b]", async () => {
+    const bench = new Bench(new MemoryStore(), { graceMs: 2 });
+    const lane = bench.journal.lane(INPUT);
+    lane.deferrable = true;
+    const answeredAfter = async (ms: number): Promise<number> => {
+      const written = bench.journal.counters.entriesWritten;
+      bench.append(lane, "a");
+      bench.turn();
+      bench.monotonic += ms - 0.1;
+      bench.turn();
+      await settled();
+      bench.monotonic += 0.1;
+      lane.settleOne();
+      bench.journal.touch(lane);
+      bench.turn();
+      await settled();
+      return bench.journal.counters.entriesWritten - written;
+    };
+    expect([await answeredAfter(6), await answeredAfter(6), await answeredAfter(6)]).toEqual([1, 0, 0]);
+    await bench.journal.close();
+  });
+
   test("take changes of tables net, one write a row [J4]", async () => {
     const bench = new Bench();
     const { tables } = bench.journal;
