@@ -40,6 +40,7 @@ const TABLE = {
   // What the hub decided.
   refused: row(null, "credentials refused"),
   unauthorized: row("amqp:unauthorized-access", "no identity was shown in time, or it is one no longer"),
+  taken_over: row("amqp:link:stolen", "same identity connected again"),
   token_expired: row("amqp:unauthorized-access", "token has expired"),
   shutdown: row("amqp:connection:forced", "hub is stopping"),
 } as const;

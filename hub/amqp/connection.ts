@@ -31,7 +31,6 @@ import {
 } from "./limits.ts";
 import { LinkService } from "./link-service.ts";
 import { Outbox, type OutboxOwner } from "./outbox.ts";
-import { REFUSED } from "./outcome.ts";
 import { ABSENT, PERFORMATIVE, PerformativeReader } from "./performative.ts";
 import { decideSasl, mechanismsFor, SASL_OUTCOME } from "./sasl.ts";
 import { putEmpty } from "./sent-frames.ts";
@@ -121,7 +120,9 @@ export class AmqpConnection extends FrameReader implements Swept, OutboxOwner {
     this.#limits = limits;
     this.#since = sweep.tick;
     this.#allowedTicks = sweep.ticks(limits.openTimeoutMs);
-    this.authority = new Authority(handler);
+    this.authority = new Authority(handler, (identity, expiresMs) =>
+      handler.onShown(this, identity, expiresMs),
+    );
     this.#links = new LinkService(this, handler);
     this.outbox = new Outbox(stream, limits.backlogBytesMax, this);
     stream.on("error", () => this.#drop("socket_error"));
@@ -299,7 +300,7 @@ export class AmqpConnection extends FrameReader implements Swept, OutboxOwner {
   }
 
   /** An identity is no longer what it showed. The connection ends with the last one. */
-  revoke(name: string, error: AmqpError, code: "token_expired" | "unauthorized"): void {
+  revoke(name: string, error: AmqpError, code: "taken_over" | "token_expired" | "unauthorized"): void {
     this.authority.forget(name);
     if (this.authority.isEmpty) return this.#linger(code);
     this.detachIdentity(name, error);
@@ -329,10 +330,6 @@ export class AmqpConnection extends FrameReader implements Swept, OutboxOwner {
     if (tick - this.#since > this.#allowedTicks) return this.#expire();
     if (this.#phase !== "open") return;
     const authTicks = this.#sweep.ticks(this.#limits.authTimeoutMs);
-    for (const name of this.authority.expired(this.#handler.now())) {
-      this.revoke(name, REFUSED.expired, "token_expired");
-    }
-    if (!this.isOpen) return;
     if (this.authority.isEmpty && tick - this.#openedTick > authTicks) return this.#linger("unauthorized");
     if (this.outbox.hasSent) {
       this.outbox.hasSent = false;
