@@ -11,7 +11,7 @@ import type { ShownCertificate } from "../identity/client-certificate.ts";
 import type { Duplex } from "node:stream";
 import type { Sweep, Swept } from "../mqtt/sweep.ts";
 import { Authority } from "./authority.ts";
-import { closeReason, type CloseCode } from "./close-reason.ts";
+import { closeReason, MICROSOFTS_CLIENT, type CloseCode } from "./close-reason.ts";
 import type { AmqpError, AttachFields, Codec } from "./codec.ts";
 import { FrameReader, FRAME_TYPE, PROTOCOL, type FrameFault } from "./frame-reader.ts";
 import type { AmqpHandler } from "./handler.ts";
@@ -82,6 +82,7 @@ export class AmqpConnection extends FrameReader implements Swept, OutboxOwner {
   /** Empty until OPEN. */
   containerId = "";
   sentFrameBytesMax = SENT_FRAME_BYTES_MAX;
+  #isMicrosofts = false;
 
   readonly #stream: Duplex;
   readonly #handler: AmqpHandler;
@@ -267,6 +268,7 @@ export class AmqpConnection extends FrameReader implements Swept, OutboxOwner {
     const link = session.add(attach);
     if (typeof link === "string") return link;
     this.#linkCount++;
+    if (attach.properties.has(MICROSOFTS_CLIENT)) this.#isMicrosofts = true;
     // Before the handler speaks on the link: what it sends has to come behind our half of ATTACH.
     const error = this.#links.admission(link);
     const isRefused = error !== null;
@@ -366,7 +368,7 @@ export class AmqpConnection extends FrameReader implements Swept, OutboxOwner {
   }
 
   #enterClosed(code: CloseCode, saysWhy: boolean): void {
-    const reason = closeReason(code);
+    const reason = closeReason(code, this.#isMicrosofts);
     if (saysWhy) this.#endSessions();
     this.#phase = "closed";
     this.endReading();

@@ -276,6 +276,21 @@ describe("violations", () => {
   });
 });
 
+test.for([
+  [{}, "amqp:connection:forced"],
+  [{ properties: { "com.microsoft:client-version": "azure-iot-device/1.18.4" } }, null],
+] as const)(
+  "a hub that stops says so, except to Microsoft's SDK, which comes back only without a condition: %j",
+  async ([fields, condition]) => {
+    const wire = await new Wire().begin();
+    listening(wire);
+    await wire.say(attachSender(fields));
+    wire.connection.close("shutdown");
+    await wire.say();
+    expect(wire.reason).toMatchObject({ code: "shutdown", condition });
+  },
+);
+
 describe("links", () => {
   test("credit given and messages unsettled stay within the window together", async () => {
     const wire = await new Wire().begin();
