@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import device, { type Client, type DeviceClientOptions, type ModuleClient } from "azure-iot-device";
 import { buildConnectionString, parseConnectionString } from "../../hub/identity/connection-string.ts";
+import type { ClientTrouble } from "../../hub/face.ts";
 import { newKeys } from "../../hub/identity/keys.ts";
 import { TRUST_BUNDLE } from "../../host/certificates/index.ts";
 import type { DeviceCreated, EventView, ManagementClient } from "../../host/index.ts";
@@ -16,7 +17,8 @@ import { constructorOf, LISTENER_OF, webSocketsTo, type Transport } from "./tran
 /** Its own name is what everybody calls it. */
 export const HOSTNAME = "localhost";
 export const GATEWAY = "site";
-const WAIT_MS = 15_000;
+/** For what hangs: a machine that is busy takes its time over a handshake. */
+const WAIT_MS = 40_000;
 /** An AMQP client whose connection is gone takes its time to say so. */
 const CLOSE_MS = 2_000;
 const EVENTS_PAGE = 1_000;
@@ -88,7 +90,8 @@ export class SdkGateway implements AsyncDisposable {
         }),
       },
     };
-    await this.management.apply(deployment, this.process.workDir);
+    const { code, description } = await this.management.apply(deployment, this.process.workDir);
+    if (code !== 200) throw new Error(`routes are refused: ${description}`);
   }
 
   // ---- Who may connect ----
@@ -179,14 +182,19 @@ export class SdkGateway implements AsyncDisposable {
     }
   }
 
+  /** Messages that wait in a queue, those in a consumer's hands included. */
+  async queued(endpoint: string): Promise<number> {
+    const queues = await this.management.queues();
+    return queues.filter((queue) => queue.endpoint === endpoint).reduce((sum, { length }) => sum + length, 0);
+  }
+
   async bodies(name: string): Promise<string[]> {
     return (await this.logged(name)).map(bodyOf);
   }
 
-  /** What an operator would be told about a client. */
-  async trouble(name: string): Promise<string | undefined> {
-    const { hub } = await this.management.status();
-    return hub?.troubles.find(({ client }) => client === name)?.what;
+  /** What an operator is told about clients. */
+  async troubles(): Promise<readonly ClientTrouble[]> {
+    return (await this.management.status()).hub!.troubles;
   }
 
   async connections(): Promise<number> {
