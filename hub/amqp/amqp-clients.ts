@@ -1,7 +1,7 @@
 /**
- * AMQP as a way to be a client of the hub: an identity becomes one when it first asks for a link, and its links
- * are what it wants. Several identities may share a connection; when one of them is taken over or removed its
- * links go, and the others stay (contract §5.1). What any protocol has in common is in `hub/clients/`.
+ * AMQP as a way to be a client of the hub: an identity becomes one when it shows its token or certificate, and its
+ * links are what it wants. Several identities may share a connection; when one of them is one no longer its links
+ * go, and the others stay (contract §5.1). What any protocol has in common is in `hub/clients/`.
  */
 import type { ShownCertificate } from "../identity/client-certificate.ts";
 import type { CloseCode, CloseReason } from "./close-reason.ts";
@@ -120,7 +120,7 @@ class AmqpClient implements ClientChannel, ClientServices {
 
   end(why: ClientEnd): void {
     const { name } = this.client;
-    if (why === "taken_over") this.connection.detachIdentity(name, REFUSED.stolen);
+    if (why === "taken_over") this.connection.revoke(name, REFUSED.stolen, "taken_over");
     else if (why === "no_progress") this.connection.detachIdentity(name, REFUSED.unsettled);
     else if (why === "token_expired") this.connection.revoke(name, REFUSED.expired, "token_expired");
     else if (why !== "shutdown") this.connection.revoke(name, REFUSED.removed, "unauthorized");
@@ -213,17 +213,27 @@ export class AmqpClients implements AmqpHandler {
     return this.#options.clients.identify(certificate);
   }
 
-  now(): number {
-    return this.#options.engine.clock.wall();
+  /** It has the identity from now on, as over MQTT; a newer token on the same connection renews it. */
+  onShown(connection: AmqpConnection, identity: AmqpIdentity, expiresMs: number): void {
+    const { clients } = this.#options;
+    const known = this.#ownOf(connection, identity);
+    if (known !== null) return clients.renew(known.client, expiresMs - CLOCK_SKEW_MS);
+    const own = new AmqpClient(connection, identity);
+    own.client = clients.attach(identity, own, expiresMs - CLOCK_SKEW_MS);
+    this.#live.set(identityName(identity), own);
+  }
+
+  #ownOf(connection: AmqpConnection, identity: AmqpIdentity): AmqpClient | null {
+    const own = this.#live.get(identityName(identity));
+    return own?.connection === connection && own.client.isLive ? own : null;
   }
 
   // ---- What they want ----
 
   onLink(connection: AmqpConnection, { purpose, link }: LinkRequest): AmqpError | null {
     const { kind, identity } = purpose;
-    // It may have been disabled since it showed what it is.
-    if (this.#options.clients.find(identity)?.enabled !== true) return REFUSED.removed;
-    const own = this.#claim(connection, identity);
+    const own = this.#ownOf(connection, identity);
+    if (own === null) return REFUSED.unauthorized;
     switch (kind) {
       case "events":
         if (!link.isIncoming) return REFUSED.notAllowed;
@@ -252,17 +262,6 @@ export class AmqpClients implements AmqpHandler {
     return null;
   }
 
-  /** When its token ends is the connection's to see: it has one for each of its identities. */
-  #claim(connection: AmqpConnection, identity: AmqpIdentity): AmqpClient {
-    const name = identityName(identity);
-    const known = this.#live.get(name);
-    if (known?.connection === connection && known.client.isLive) return known;
-    const own = new AmqpClient(connection, identity);
-    own.client = this.#options.clients.attach(identity, own, Infinity);
-    this.#live.set(name, own);
-    return own;
-  }
-
   // ---- How it ends ----
 
   onTrouble(connection: AmqpConnection, what: string): void {
@@ -280,6 +279,6 @@ export class AmqpClients implements AmqpHandler {
 
   #note(connection: AmqpConnection, what: string): void {
     const [name = connection.containerId || "(nobody yet)"] = connection.authority.names();
-    this.#options.troubles.note(name, what, this.now());
+    this.#options.troubles.note(name, what, this.#options.engine.clock.wall());
   }
 }

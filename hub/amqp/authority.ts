@@ -6,21 +6,21 @@ import type { ShownCertificate } from "../identity/client-certificate.ts";
 import { identityName, type AmqpHandler, type AmqpIdentity } from "./handler.ts";
 import { IDENTITIES_MAX } from "./limits.ts";
 
-interface Shown {
-  readonly identity: AmqpIdentity;
-  readonly expiresMs: number;
-}
-
 export class Authority {
-  readonly #handler: AmqpHandler;
+  readonly #handler: Pick<AmqpHandler, "verifyToken" | "verifyCertificate">;
+  readonly #onShown: (identity: AmqpIdentity, expiresMs: number) => void;
   /** By name in lower case: ids are compared in any case. */
-  readonly #shown = new Map<string, Shown>();
-  #nextExpiryMs = Infinity;
+  readonly #shown = new Map<string, AmqpIdentity>();
   /** Why the certificate that was shown is nobody's. */
   certificateRefusal: string | null = null;
 
-  constructor(handler: AmqpHandler) {
+  /** `onShown`: of each token and certificate that is good, until when. */
+  constructor(
+    handler: Pick<AmqpHandler, "verifyToken" | "verifyCertificate">,
+    onShown: (identity: AmqpIdentity, expiresMs: number) => void,
+  ) {
     this.#handler = handler;
+    this.#onShown = onShown;
   }
 
   get isEmpty(): boolean {
@@ -46,33 +46,21 @@ export class Authority {
   }
 
   #remember(identity: AmqpIdentity, expiresMs: number): void {
-    this.#shown.set(identityName(identity).toLowerCase(), { identity, expiresMs });
-    this.#nextExpiryMs = Math.min(this.#nextExpiryMs, expiresMs);
+    this.#shown.set(identityName(identity).toLowerCase(), identity);
+    this.#onShown(identity, expiresMs);
   }
 
   /** The identity as registered, when it has shown what it is. */
   identity(claimed: AmqpIdentity): AmqpIdentity | null {
-    return this.#shown.get(identityName(claimed).toLowerCase())?.identity ?? null;
+    return this.#shown.get(identityName(claimed).toLowerCase()) ?? null;
   }
 
   /** Names of all that have shown what they are. */
   names(): string[] {
-    return [...this.#shown.values()].map(({ identity }) => identityName(identity));
+    return [...this.#shown.values()].map(identityName);
   }
 
   forget(name: string): void {
     this.#shown.delete(name.toLowerCase());
-  }
-
-  /** Names of those whose token is over. Looks at them only when the first one is. */
-  expired(nowMs: number): string[] {
-    if (nowMs <= this.#nextExpiryMs) return [];
-    const over: string[] = [];
-    this.#nextExpiryMs = Infinity;
-    for (const { identity, expiresMs } of this.#shown.values()) {
-      if (expiresMs < nowMs) over.push(identityName(identity));
-      else this.#nextExpiryMs = Math.min(this.#nextExpiryMs, expiresMs);
-    }
-    return over;
   }
 }

@@ -40,6 +40,7 @@ const TABLE = {
   // What the hub decided.
   refused: row(null, "credentials refused"),
   unauthorized: row("amqp:unauthorized-access", "no identity was shown in time, or it is one no longer"),
+  taken_over: row("amqp:link:stolen", "same identity connected again"),
   token_expired: row("amqp:unauthorized-access", "token has expired"),
   shutdown: row("amqp:connection:forced", "hub is stopping"),
 } as const;
@@ -52,6 +53,16 @@ export interface CloseReason {
   readonly text: string;
 }
 
-export const closeReason = (code: CloseCode): CloseReason => ({ code, ...TABLE[code] });
+/** Property that every link of Microsoft's SDKs has. */
+export const MICROSOFTS_CLIENT = "com.microsoft:client-version";
+
+/**
+ * `isMicrosofts`: it is one of their clients. They come back after a CLOSE without a condition, and give up at
+ * `amqp:connection:forced`, at which rhea, for one, comes back.
+ */
+export function closeReason(code: CloseCode, isMicrosofts = false): CloseReason {
+  const reason = { code, ...TABLE[code] };
+  return code === "shutdown" && isMicrosofts ? { ...reason, condition: null } : reason;
+}
 
 export const CLOSE_CODES = Object.keys(TABLE) as readonly CloseCode[];

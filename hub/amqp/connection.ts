@@ -11,7 +11,7 @@ import type { ShownCertificate } from "../identity/client-certificate.ts";
 import type { Duplex } from "node:stream";
 import type { Sweep, Swept } from "../mqtt/sweep.ts";
 import { Authority } from "./authority.ts";
-import { closeReason, type CloseCode } from "./close-reason.ts";
+import { closeReason, MICROSOFTS_CLIENT, type CloseCode } from "./close-reason.ts";
 import type { AmqpError, AttachFields, Codec } from "./codec.ts";
 import { FrameReader, FRAME_TYPE, PROTOCOL, type FrameFault } from "./frame-reader.ts";
 import type { AmqpHandler } from "./handler.ts";
@@ -31,7 +31,6 @@ import {
 } from "./limits.ts";
 import { LinkService } from "./link-service.ts";
 import { Outbox, type OutboxOwner } from "./outbox.ts";
-import { REFUSED } from "./outcome.ts";
 import { ABSENT, PERFORMATIVE, PerformativeReader } from "./performative.ts";
 import { decideSasl, mechanismsFor, SASL_OUTCOME } from "./sasl.ts";
 import { putEmpty } from "./sent-frames.ts";
@@ -83,6 +82,7 @@ export class AmqpConnection extends FrameReader implements Swept, OutboxOwner {
   /** Empty until OPEN. */
   containerId = "";
   sentFrameBytesMax = SENT_FRAME_BYTES_MAX;
+  #isMicrosofts = false;
 
   readonly #stream: Duplex;
   readonly #handler: AmqpHandler;
@@ -121,7 +121,9 @@ export class AmqpConnection extends FrameReader implements Swept, OutboxOwner {
     this.#limits = limits;
     this.#since = sweep.tick;
     this.#allowedTicks = sweep.ticks(limits.openTimeoutMs);
-    this.authority = new Authority(handler);
+    this.authority = new Authority(handler, (identity, expiresMs) =>
+      handler.onShown(this, identity, expiresMs),
+    );
     this.#links = new LinkService(this, handler);
     this.outbox = new Outbox(stream, limits.backlogBytesMax, this);
     stream.on("error", () => this.#drop("socket_error"));
@@ -266,6 +268,7 @@ export class AmqpConnection extends FrameReader implements Swept, OutboxOwner {
     const link = session.add(attach);
     if (typeof link === "string") return link;
     this.#linkCount++;
+    if (attach.properties.has(MICROSOFTS_CLIENT)) this.#isMicrosofts = true;
     // Before the handler speaks on the link: what it sends has to come behind our half of ATTACH.
     const error = this.#links.admission(link);
     const isRefused = error !== null;
@@ -299,7 +302,7 @@ export class AmqpConnection extends FrameReader implements Swept, OutboxOwner {
   }
 
   /** An identity is no longer what it showed. The connection ends with the last one. */
-  revoke(name: string, error: AmqpError, code: "token_expired" | "unauthorized"): void {
+  revoke(name: string, error: AmqpError, code: "taken_over" | "token_expired" | "unauthorized"): void {
     this.authority.forget(name);
     if (this.authority.isEmpty) return this.#linger(code);
     this.detachIdentity(name, error);
@@ -329,10 +332,6 @@ export class AmqpConnection extends FrameReader implements Swept, OutboxOwner {
     if (tick - this.#since > this.#allowedTicks) return this.#expire();
     if (this.#phase !== "open") return;
     const authTicks = this.#sweep.ticks(this.#limits.authTimeoutMs);
-    for (const name of this.authority.expired(this.#handler.now())) {
-      this.revoke(name, REFUSED.expired, "token_expired");
-    }
-    if (!this.isOpen) return;
     if (this.authority.isEmpty && tick - this.#openedTick > authTicks) return this.#linger("unauthorized");
     if (this.outbox.hasSent) {
       this.outbox.hasSent = false;
@@ -369,7 +368,7 @@ export class AmqpConnection extends FrameReader implements Swept, OutboxOwner {
   }
 
   #enterClosed(code: CloseCode, saysWhy: boolean): void {
-    const reason = closeReason(code);
+    const reason = closeReason(code, this.#isMicrosofts);
     if (saysWhy) this.#endSessions();
     this.#phase = "closed";
     this.endReading();

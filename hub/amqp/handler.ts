@@ -42,8 +42,11 @@ export interface AmqpHandler {
   verifyToken(identity: AmqpIdentity, token: string): TokenVerdict;
   /** Whose certificate this is. Asked once, at OPEN, when the client showed one. */
   verifyCertificate(certificate: ShownCertificate): TokenVerdict;
-  /** Wall clock, ms. */
-  now(): number;
+  /**
+   * An identity has shown what it is on this connection, or has shown a newer token. Who is one no longer is told
+   * by `connection.revoke`.
+   */
+  onShown(connection: AmqpConnection, identity: AmqpIdentity, expiresMs: number): void;
   /**
    * Must set `link.user` and the link's window, or return why not. A link that is refused is attached and
    * detached with the error, as AMQP wants it (2.6.3).

@@ -155,7 +155,8 @@ export class MessageReader {
   /** The body's bytes as a view, or copied together; `null` when it has none that are bytes. */
   content(): Buffer | null {
     const { bytes, body } = this;
-    if (body < 0) return Buffer.alloc(0);
+    // Microsoft's SDK and rhea write `null` for no body.
+    if (body < 0 || bytes[body] === TYPE.NULL) return Buffer.alloc(0);
     if (this.bodySection === SECTION.DATA && this.bodySections > 1)
       return Buffer.concat([...this.dataSections()]);
     const code = bytes[body]!;

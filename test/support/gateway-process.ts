@@ -12,6 +12,7 @@ import {
   createManagementClient,
   gatewayPaths,
   initGateway,
+  type InitOptions,
   type ManagementClient,
 } from "../../host/index.ts";
 
@@ -20,29 +21,51 @@ const CLI = fileURLToPath(
   new URL(here.endsWith(".ts") ? "../../dist/toolchain/cli.js" : "../../toolchain/cli.js", here),
 );
 
+type ListenerOptions = NonNullable<InitOptions["listeners"]>[number];
+export type Protocol = ListenerOptions["protocol"];
+
+export interface GatewayOptions {
+  /** Default: the gateway's id. */
+  readonly hostname?: string;
+  /** Without ports: each gets a free one. Default: plain MQTT. */
+  readonly listeners?: readonly ListenerOptions[];
+}
+
 export class GatewayProcess implements AsyncDisposable {
   readonly dir: string;
+  /** Of the first listener. */
   readonly port: number;
   readonly client: ManagementClient;
+  readonly #ports: ReadonlyMap<Protocol, number>;
   readonly #root: string;
   #child: ChildProcessByStdio<null, Readable, Readable> | null = null;
   #stderr = "";
 
-  private constructor(root: string, dir: string, port: number) {
+  private constructor(root: string, dir: string, ports: ReadonlyMap<Protocol, number>) {
     this.#root = root;
     this.dir = dir;
-    this.port = port;
+    this.#ports = ports;
+    [this.port = 0] = ports.values();
     this.client = createManagementClient(dir);
   }
 
-  /** A gateway folder with one plain MQTT listener, on a port that stays the same over restarts. */
-  static async init(gatewayId: string): Promise<GatewayProcess> {
+  /** A gateway folder, with listeners on ports that stay the same over restarts. */
+  static async init(
+    gatewayId: string,
+    { hostname = gatewayId, listeners = [{ protocol: "mqtt" }] }: GatewayOptions = {},
+  ): Promise<GatewayProcess> {
     const root = mkdtempSync(join(tmpdir(), "sandpiper-e2e-"));
     const dir = join(root, "gateway");
-    const port = await freePort();
-    const listeners = [{ protocol: "mqtt", host: "127.0.0.1", port }] as const;
-    await initGateway(dir, { gatewayId, hostname: gatewayId, listeners });
-    return new GatewayProcess(root, dir, port);
+    const free = await freePorts(listeners.length);
+    const placed = listeners.map((listener, i) => ({ ...listener, host: "127.0.0.1", port: free[i]! }));
+    await initGateway(dir, { gatewayId, hostname, listeners: placed });
+    return new GatewayProcess(root, dir, new Map(placed.map(({ protocol, port }) => [protocol, port])));
+  }
+
+  portOf(protocol: Protocol): number {
+    const port = this.#ports.get(protocol);
+    if (port === undefined) throw new Error(`the gateway has no listener for ${protocol}`);
+    return port;
   }
 
   /** A folder beside the gateway's, removed with it. */
@@ -93,11 +116,11 @@ export class GatewayProcess implements AsyncDisposable {
   }
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
+/** All at once, so that none is given twice. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  await Promise.all(servers.map((server) => once(server, "listening")));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => once(server.close(), "close")));
+  return ports;
 }

@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { CLOSE_CODES, type CloseCode } from "../../../hub/amqp/close-reason.ts";
 import type { IncomingLink } from "../../../hub/amqp/incoming-link.ts";
 import type { OutgoingLink } from "../../../hub/amqp/outgoing-link.ts";
+import { REFUSED } from "../../../hub/amqp/outcome.ts";
 import { Random, seed } from "../mqtt/random.ts";
 import { BEGIN, conditionOf, frame, HEADER, names, OPEN, SASL_HEADER, saslFrame, Wire } from "./wire.ts";
 
@@ -113,18 +114,22 @@ describe("opening", () => {
     expect(conditionOf(await wire.ticks(220), "close")).toBe("amqp:resource-limit-exceeded");
   });
 
-  test("a token that ends detaches its links, and the last one ends the connection", async () => {
+  test("an identity that is one no longer loses its links, and the last one ends the connection", async () => {
     const wire = await new Wire().begin();
-    wire.tokens.set("d1", 5_000);
     const state = listening(wire);
     await wire.say(attachSender());
-    // Renewed to end at 5 s.
-    wire.connection.authority.show({ deviceId: "d1", moduleId: null }, "good");
-    wire.nowMs = 4_000;
-    expect(names(await wire.ticks(1))).toEqual([]);
-    wire.nowMs = 6_000;
-    expect(conditionOf(await wire.ticks(1), "close")).toBe("amqp:unauthorized-access");
+    wire.tokens.set("d2", 5_000);
+    wire.connection.authority.show({ deviceId: "d2", moduleId: null }, "good");
+    expect(wire.shown).toEqual(["d1 until Infinity", "d2 until 5000"]);
+    wire.connection.revoke("d1", REFUSED.expired, "token_expired");
+    expect(conditionOf(await wire.say(), "detach")).toBe("amqp:unauthorized-access");
     expect(state.got).toEqual(["end"]);
+    expect(conditionOf(await wire.say(attachSender({ name: "again", handle: 1 })), "detach")).toBe(
+      "amqp:unauthorized-access",
+    );
+    wire.connection.revoke("d2", REFUSED.stolen, "taken_over");
+    await wire.say();
+    expect(wire.reason).toMatchObject({ code: "taken_over", condition: "amqp:link:stolen" });
   });
 });
 
@@ -270,6 +275,21 @@ describe("violations", () => {
     expect(wire.reason?.code).toBe("partial_too_large");
   });
 });
+
+test.for([
+  [{}, "amqp:connection:forced"],
+  [{ properties: { "com.microsoft:client-version": "azure-iot-device/1.18.4" } }, null],
+] as const)(
+  "a hub that stops says so, except to Microsoft's SDK, which comes back only without a condition: %j",
+  async ([fields, condition]) => {
+    const wire = await new Wire().begin();
+    listening(wire);
+    await wire.say(attachSender(fields));
+    wire.connection.close("shutdown");
+    await wire.say();
+    expect(wire.reason).toMatchObject({ code: "shutdown", condition });
+  },
+);
 
 describe("links", () => {
   test("credit given and messages unsettled stay within the window together", async () => {

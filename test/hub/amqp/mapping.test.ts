@@ -160,6 +160,7 @@ test("the output's name is told apart, and a body may be text or bytes, in one p
   );
   expect(bodyOf("text")).toBe("text");
   expect(bodyOf(Buffer.from("bytes"))).toBe("bytes");
+  expect(bodyOf(null)).toBe("");
   expect(partsOf({ body: 5 })).toBe("malformed");
   expect(partsOf({ body: rhea.message.sequence_section([1] as never) })).toBe("malformed");
 });

@@ -52,7 +52,7 @@ beforeEach(async () => {
   const handler: AmqpHandler = {
     verifyToken: () => ({ ok: true, identity, expiresMs: Infinity }),
     verifyCertificate: () => ({ ok: false, text: "no device of this certificate" }),
-    now: () => 0,
+    onShown: () => undefined,
     onLink: (_connection, { purpose, link }) => {
       (purpose.kind === "twin" ? twin : methods).pair.attach(link);
       return null;

@@ -3,8 +3,18 @@ import { randomUUID } from "node:crypto";
 import type { Message, Sender } from "rhea";
 import { afterEach, expect, test } from "vitest";
 import type { KeyedIdentity } from "../../../hub/face.ts";
+import { newKeys } from "../../../hub/identity/keys.ts";
+import { CLOCK_SKEW_MS } from "../../../hub/identity/sas.ts";
 import { startHub, tokenOf, type TestHub } from "../../support/hub.ts";
-import { connectRaw, data, eventsOf, send, type RawClient, type RawReceiver } from "./raw-client.ts";
+import {
+  connectRaw,
+  data,
+  detached,
+  eventsOf,
+  send,
+  type RawClient,
+  type RawReceiver,
+} from "./raw-client.ts";
 
 let hub: TestHub;
 afterEach(() => hub[Symbol.asyncDispose]());
@@ -61,6 +71,41 @@ test("a connection without SASL shows its tokens by CBS: several identities, eac
   await hub.hub.removeIdentity("d2"); // takes its links, and leaves the others theirs
   await expect(client.sender("/devices/d2/messages/events")).rejects.toThrow("amqp:unauthorized-access");
   await client.sender("/devices/d1/messages/events", { name: "again" });
+  client.close();
+});
+
+test("a token that ends takes the links of its identity, those of others on the connection stay, and another brings them back", async () => {
+  hub = await startHub({ amqp: true });
+  const [ending, lasting] = [await hub.identity("d1"), await hub.identity("d2")];
+  const client = connectRaw(hub, {});
+  const cbs = await Cbs.open(client);
+  const aboutToEnd = () => tokenOf(ending, 2 - CLOCK_SKEW_MS / 1000);
+  expect(await cbs.put(audience(ending), aboutToEnd())).toEqual([200, "OK"]);
+  expect(await cbs.put(audience(lasting), tokenOf(lasting))).toEqual([200, "OK"]);
+  const ended = detached(await client.sender(eventsOf(ending)));
+  const stays = await client.sender(eventsOf(lasting));
+  expect(await ended).toBe("amqp:unauthorized-access");
+  expect(await send(stays, { body: data("x") })).toBe("accepted");
+  expect(await hub.hub.clients()).toMatchObject([{ deviceId: "d2" }]);
+  await expect(client.sender(eventsOf(ending), { name: "late" })).rejects.toThrow("amqp:unauthorized-access");
+  expect(await cbs.put(audience(ending), tokenOf(ending))).toEqual([200, "OK"]);
+  await client.sender(eventsOf(ending), { name: "back" });
+  expect((await hub.hub.clients()).map(({ deviceId }) => deviceId)).toEqual(["d2", "d1"]);
+  client.close();
+});
+
+test("an identity with other keys has to show a token of those, also for links that it has not asked for yet", async () => {
+  hub = await startHub({ amqp: true });
+  const [changed, other] = [await hub.identity("d1"), await hub.identity("d2")];
+  const client = connectRaw(hub, {});
+  const cbs = await Cbs.open(client);
+  for (const identity of [changed, other]) await cbs.put(audience(identity), tokenOf(identity));
+  const keys = newKeys();
+  await hub.hub.changeIdentity({ deviceId: "d1", authentication: { type: "sas", ...keys } });
+  await expect(client.sender(eventsOf(changed))).rejects.toThrow("amqp:unauthorized-access");
+  await client.sender(eventsOf(other));
+  expect(await cbs.put(audience(changed), tokenOf({ ...changed, ...keys }))).toEqual([200, "OK"]);
+  await client.sender(eventsOf(changed), { name: "again" });
   client.close();
 });
 

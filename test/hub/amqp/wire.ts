@@ -53,7 +53,8 @@ export class Wire {
   reason: CloseReason | null = null;
   /** Tokens that are good, with when they end: `device` or `device/module` to ms. */
   readonly tokens = new Map<string, number>();
-  nowMs = 0;
+  /** Who has shown such a one. */
+  readonly shown: string[] = [];
   onLink: (connection: AmqpConnection, request: LinkRequest) => AmqpError | null = () => null;
 
   constructor() {
@@ -64,7 +65,8 @@ export class Wire {
         return { ok: true, identity, expiresMs };
       },
       verifyCertificate: () => ({ ok: false, text: "no device of this certificate" }),
-      now: () => this.nowMs,
+      onShown: (_connection, identity, expiresMs) =>
+        void this.shown.push(`${identityName(identity)} until ${expiresMs}`),
       onLink: (connection, request) => this.onLink(connection, request),
       onTrouble: (_connection, what) => void this.troubles.push(what),
       onClose: (_connection, reason) => void (this.reason = reason),

@@ -1,10 +1,7 @@
-/** Devices that show a certificate, over MQTT and AMQP: real ones, over TLS, and Microsoft's SDK. */
+/** Devices that show a certificate, over MQTT and AMQP, through TLS. Those with Microsoft's SDK are in `test/sdk/`. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import device, { type Client } from "azure-iot-device";
-import amqpTransport from "azure-iot-device-amqp";
-import mqttTransport from "azure-iot-device-mqtt";
 import mqtt, { type MqttClient } from "mqtt";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { createHubThread, type HubThread } from "../../../hub/thread/client.ts";
@@ -57,10 +54,9 @@ beforeAll(async () => {
   await add("keyed", { type: "sas", ...newKeys() });
   await hub.addIdentity({ deviceId: "signed", moduleId: "m", ...newKeys(), enabled: true });
 });
-const clients: (Client | MqttClient)[] = [];
+const clients: MqttClient[] = [];
 afterEach(async () => {
-  for (const client of clients.splice(0))
-    await ("endAsync" in client ? client.endAsync(true) : client.close());
+  for (const client of clients.splice(0)) await client.endAsync(true);
 });
 afterAll(async () => {
   await hub.close();
@@ -102,30 +98,6 @@ test.for<[string, string, TestCertificate, string]>([
   await expect(connect(name, shown)).rejects.toThrow("Not authorized");
   const { troubles } = await hub.status();
   expect(troubles.find(({ client }) => client === name)?.what).toContain(why);
-});
-
-const transports = [
-  ["MQTT", () => mqttTransport.Mqtt, () => mqttsPort],
-  ["AMQP", () => amqpTransport.Amqp, () => amqpsPort],
-] as const;
-const cases = transports.flatMap((transport) =>
-  [["pinned", own] as const, ["signed", makeCertificate("signed", { signer: authority })] as const].map(
-    (shown) => [transport[0], shown[0], transport, shown[1]] as const,
-  ),
-);
-
-test.for(cases)("Microsoft's SDK sends over %s as the device %s", async ([, name, transport, shown]) => {
-  const [, protocol, port] = transport;
-  const text = `HostName=localhost:${port()};DeviceId=${name};x509=true`;
-  const client = device.Client.fromConnectionString(text, protocol());
-  clients.push(client);
-  await client.setOptions({ ca: server.cert, cert: shown.cert, key: shown.key });
-  await within("connection", client.open());
-  const body = `${transport[0]} ${name}`;
-  await within("acknowledgement", client.sendEvent(new device.Message(body)));
-  const { events } = await hub.readEvents({ from: 0, limit: 100, waitMs: 0 });
-  const found = events.find((event) => Buffer.from(event.body).toString() === body);
-  expect(found).toMatchObject({ deviceId: name, moduleId: null });
 });
 
 const rawOver = (shown: TestCertificate) =>

@@ -10,12 +10,12 @@ import amqpTransport from "azure-iot-device-amqp";
 import device from "azure-iot-device";
 import mqttTransport from "azure-iot-device-mqtt";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createHubThread, type HubThread } from "../../../hub/thread/client.ts";
-import { buildConnectionString } from "../../../hub/identity/connection-string.ts";
-import { newKeys } from "../../../hub/identity/keys.ts";
-import { GATEWAY, TEST_STORE } from "../../support/hub.ts";
-import { within } from "../amqp/raw-client.ts";
-import { selfSigned } from "../mqtt/certificate.ts";
+import { createHubThread, type HubThread } from "../../hub/thread/client.ts";
+import { buildConnectionString } from "../../hub/identity/connection-string.ts";
+import { newKeys } from "../../hub/identity/keys.ts";
+import { GATEWAY, TEST_STORE } from "../support/hub.ts";
+import { within } from "./harness.ts";
+import { selfSigned } from "../hub/mqtt/certificate.ts";
 
 const PORT = 443;
 
