@@ -8,6 +8,8 @@ export function useFeatures(features: u32): void {
 
 export function requireFeature(feature: u32, what: string): void {
   if ((used & feature) == 0) {
-    throw new Error(`${what}: the module's manifest does not ask for it; import it from "@sandpiper/module" by name`);
+    throw new Error(
+      `${what}: the module's manifest does not ask for it; import it from "@sandpiper/module" by name`,
+    );
   }
 }

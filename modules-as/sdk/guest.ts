@@ -88,7 +88,10 @@ export function changeConfig(entry: Place): Json {
 }
 
 /** Calls the handler of a METHOD record and writes its reply. */
-export function answerMethod(entry: Place, onMethod: (name: string, request: MethodRequest) => MethodReply): void {
+export function answerMethod(
+  entry: Place,
+  onMethod: (name: string, request: MethodRequest) => MethodReply,
+): void {
   const request = new MethodRequest(entry);
   putReply(entry, onMethod(request.name, request));
 }

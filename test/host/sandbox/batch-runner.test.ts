@@ -181,7 +181,9 @@ describe("poison [J26]", () => {
     const result = run([{ timer: 0 }, { timer: 1 }, { timer: 0 }]);
     expect(decodeResult(result).map((effect) => effect.type)).toEqual(["emit", "emit"]);
     expect(result.poisoned).toBe(0);
-    expect(recoveries).toEqual([{ kind: "control", fault: expect.objectContaining({ kind: "unreachable" }) }]);
+    expect(recoveries).toEqual([
+      { kind: "control", fault: expect.objectContaining({ kind: "unreachable" }) },
+    ]);
     expect(log.map((line) => line.text)).toContainEqual(
       expect.stringContaining("timer 1 skipped: unreachable"),
     );
