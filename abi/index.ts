@@ -4,6 +4,7 @@
  */
 export * from "./block.ts";
 export * from "./capability.ts";
+export * from "./control-entry.ts";
 export * from "./entry.ts";
 export * from "./errors.ts";
 export * from "./frame.ts";

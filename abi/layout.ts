@@ -112,6 +112,16 @@ export const INIT = {
 } as const;
 export const INIT_MAGIC = 0x31495053; // "SPI1"
 
+/** Bits of feature word 0. A host offers those that the manifest asks for; the module takes up all of these. */
+export const FEATURE = {
+  /** DESIRED records, REPORT effects. */
+  TWIN: 1,
+  /** METHOD records, METHOD_REPLY effects. */
+  METHODS: 2,
+  /** INVOKE effects, REPLY records. */
+  INVOKE: 4,
+} as const;
+
 /** What a batch holds. Kinds not named here are reserved; a kind with MAY_IGNORE may be skipped by length. */
 export const RECORD = {
   MESSAGE: 1,
@@ -134,6 +144,45 @@ export const TIMER_TICK = {
   SIZE: 16,
 } as const;
 
+/** Payload of a DESIRED record, in front of two JSON objects: what has changed, and all of it as it is now. */
+export const DESIRED = {
+  VERSION: 0, // u32: `$version` of the desired properties
+  FLAGS: 4, // u32: 0
+  PATCH_LEN: 8, // u32: of the patch, whose nulls delete
+  WHOLE_LEN: 12, // u32: of the whole, behind the patch
+  SIZE: 16,
+} as const;
+
+/** Payload of a METHOD record, in front of the method's name and the request. */
+export const METHOD = {
+  CORR_LO: 0, // u32: the reply names it
+  CORR_HI: 4, // u32
+  NAME_LEN: 8, // u32
+  PAYLOAD_LEN: 12, // u32: JSON
+  SIZE: 16,
+} as const;
+
+/** Payload of a REPLY record, in front of the answer. */
+export const REPLY = {
+  CORR_LO: 0, // u32: as in the header of the INVOKE effect
+  CORR_HI: 4, // u32
+  STATUS: 8, // i32: the callee's own, or REPLY_STATUS
+  LENGTH: 12, // u32: of the answer, JSON or nothing
+  SIZE: 16,
+} as const;
+
+/** Why a REPLY is no answer of the callee. The answer is then an object with the `message`. */
+export const REPLY_STATUS = {
+  /** The call itself is wrong. */
+  INVALID: -400,
+  OFFLINE: -404,
+  /** Too many calls are under way. */
+  BUSY: -429,
+  /** The callee's answer is no JSON, or too large. */
+  MALFORMED: -502,
+  TIMEOUT: -504,
+} as const;
+
 export const ENTRY_FLAG = { MAY_IGNORE: 1, REDELIVERED: 2, CONTROL: 4 } as const;
 export const BATCH_FLAG = { REPLAY: 1, RERUN: 2 } as const;
 
@@ -151,12 +200,40 @@ export const EFFECT = {
   KV_DEL: 5,
   TIMER_SET: 6,
   TIMER_CANCEL: 7,
+  /** Payload: REPORT, then a patch of the module's reported properties as JSON. */
   REPORT: 8,
+  /** Payload: METHOD_REPLY, then the answer. `cause` and correlation are those of the METHOD record. */
   METHOD_REPLY: 9,
+  /** Payload: INVOKE, then what it counts. The correlation is the module's to choose. */
   INVOKE: 10,
   HTTP: 11,
   METRIC: 12,
   PUBLISH: 13,
+} as const;
+
+/** In front of the JSON of a REPORT effect. */
+export const REPORT = {
+  LENGTH: 0, // u32: of the patch
+  RESERVED: 4, // u32
+  SIZE: 8,
+} as const;
+
+/** In front of the answer of a METHOD_REPLY effect. */
+export const METHOD_REPLY = {
+  STATUS: 0, // i32: the module's own, usually like HTTP's
+  LENGTH: 4, // u32: of the answer, JSON or nothing
+  SIZE: 8,
+} as const;
+
+/** In front of device, module, method and payload of an INVOKE effect, in that order. */
+export const INVOKE = {
+  DEVICE_LEN: 0, // u32: 0 = this gateway
+  MODULE_LEN: 4, // u32: 0 = the device itself
+  NAME_LEN: 8, // u32: of the method
+  PAYLOAD_LEN: 12, // u32: JSON, or nothing
+  TIMEOUT_SECS: 16, // u32: for the answer, 5 to 300; 0 = 30
+  RESERVED: 20, // u32
+  SIZE: 24,
 } as const;
 
 export const VERDICT = { OK: 0, RETRY: 1, DEAD_LETTER: 2 } as const;

@@ -23,6 +23,14 @@ export const RESULT_BYTES_MAX = 1024 * 1024;
 /** A message that passed this many modules is going in circles: it is dead-lettered (J22). */
 export const HOPS_MAX = 16;
 
+/** Of a method's name; of a request, and of an answer, as JSON. */
+export const METHOD_NAME_BYTES_MAX = 100;
+export const METHOD_PAYLOAD_BYTES_MAX = 128 * 1024;
+/** A patch of reported properties. What it makes of them has bounds of its own, those of a twin. */
+export const REPORT_BYTES_MAX = 64 * 1024;
+/** Calls of others that a module may have under way. */
+export const INVOKES_MAX = 64;
+
 export const LOG_LINE_BYTES_MAX = 4096;
 export const CONFIG_BYTES_MAX = 256 * 1024;
 export const MANIFEST_BYTES_MAX = 64 * 1024;

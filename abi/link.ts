@@ -24,7 +24,9 @@ export interface LinkBatch {
 export type ToModule =
   | LinkBatch
   /** Names of source ids that later batches use. Sent before the first batch that needs them. */
-  | { readonly type: "sources"; readonly names: readonly (readonly [id: number, name: string])[] };
+  | { readonly type: "sources"; readonly names: readonly (readonly [id: number, name: string])[] }
+  /** What the hub did not do of a result, and why: a line for the module's log. */
+  | { readonly type: "refused"; readonly text: string };
 
 /** What went wrong in a guest. `message` and `stack` are the guest's own words: for people, never parsed. */
 export interface Fault {
@@ -98,6 +100,8 @@ export interface SandboxSpec {
   /** sha256 of the artifact, hex: for messages. */
   readonly digest: string;
   readonly grants: readonly Capability[];
+  /** Methods that the module can be called by; absent = none. */
+  readonly methods?: readonly string[];
   readonly config: unknown;
   readonly configVersion: number;
   readonly env: Readonly<Record<string, string>>;

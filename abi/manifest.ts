@@ -3,7 +3,7 @@
  * inside the signed bytes. The deployment may narrow what it asks for, never widen it.
  */
 import { CAPABILITIES, type Capability } from "./capability.ts";
-import { MEMORY_BYTES_MAX, NAME_BYTES_MAX, PORTS_MAX } from "./limits.ts";
+import { MEMORY_BYTES_MAX, METHOD_NAME_BYTES_MAX, NAME_BYTES_MAX, PORTS_MAX } from "./limits.ts";
 
 export const MANIFEST_SECTION = "sandpiper.manifest";
 
@@ -17,6 +17,8 @@ export interface ModuleManifest {
   readonly outputs: readonly string[];
   /** Index = port number of TIMER records. */
   readonly timers: readonly { readonly name: string; readonly periodMs: number }[];
+  /** Direct methods: a call by any other name is answered without the module. Absent = none. */
+  readonly methods?: readonly string[];
   readonly capabilities: readonly Capability[];
   readonly memory: { readonly maxBytes: number };
   readonly state?: { readonly schema: number; readonly reads: readonly number[] };
@@ -54,6 +56,7 @@ export const MODULE_MANIFEST_SCHEMA = {
         properties: { name, periodMs: { type: "integer", minimum: 1, maximum: 2147483647 } },
       },
     },
+    methods: { ...ports, items: { ...name, maxLength: METHOD_NAME_BYTES_MAX } },
     capabilities: { type: "array", items: { enum: CAPABILITIES }, uniqueItems: true },
     memory: {
       type: "object",

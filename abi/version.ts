@@ -6,7 +6,9 @@
  * runs on every host whose minor is at least the one it was built for.
  */
 export const ABI_MAJOR = 1;
-export const ABI_MINOR = 0;
+export const ABI_MINOR = 1;
+/** Of the first host that offers features: twin, methods, calls of others. */
+export const FEATURES_SINCE_MINOR = 1;
 export const IMPORT_NAMESPACE = "sandpiper_v1";
 export const MARKER_EXPORT = "sp_abi_v1";
 

@@ -154,6 +154,10 @@ export interface ModuleOpen {
   readonly outputs: readonly string[];
   readonly timers: readonly { readonly name: string; readonly periodMs: number }[];
   readonly capabilities: readonly Capability[];
+  /** Methods that it can be called by; absent = none. */
+  readonly methods?: readonly string[];
+  /** What its desired properties are if its twin was never written: a store may have been lost. */
+  readonly desired?: object;
 }
 
 export interface ModuleOpened {
@@ -161,6 +165,8 @@ export interface ModuleOpened {
   /** Source id of each output. */
   readonly outputSources: readonly number[];
   readonly kv: readonly (readonly [key: Uint8Array, value: Uint8Array])[];
+  /** Its desired properties, of a module with the capability `twin`: what it begins with. */
+  readonly desired?: { readonly version: number; readonly values: object };
 }
 
 export interface EventRecord {

@@ -20,6 +20,11 @@ export class Metrics {
   overflowed = 0;
   module_results = 0;
   module_records = 0;
+  /** Patches of reported properties, and calls of methods of others, that modules in sandboxes asked for. */
+  module_reports = 0;
+  module_invokes = 0;
+  /** Of both: those that came to nothing; the module's log says why. */
+  module_refusals = 0;
   connections_total = 0;
   connections_refused = 0;
   unknown_topic = 0;

@@ -65,8 +65,9 @@ export async function openRunning(config: HubConfig, onFailure: (error: Error) =
   });
   const devicebound = new Devicebound({ engine, identities, gatewayId });
   const clients = new Clients({ engine, identities, modules, twins, devicebound, gatewayId, hostNames });
-  const methods = new Methods((name) => clients.methodTarget(name));
+  const methods = new Methods((name) => modules.methodTarget(name) ?? clients.methodTarget(name));
   clients.serveMethods(methods);
+  modules.serve({ twins, methods });
   const sessions = new Sessions({ engine, clients, twins, devicebound });
   const amqpClients = new AmqpClients({ engine, clients, devicebound, troubles: sessions.troubles });
   const compactor = new Compactor({

@@ -58,6 +58,7 @@ export class Fleet {
     const { name, restartPolicy } = resolved.desired;
     const supervisor = this.supervisor(name);
     const before = this.#members.get(name)!.resolved.desired;
+    supervisor.setConfig(resolved.run);
     this.#members.set(name, { resolved, supervisor });
     if (before.restartPolicy !== restartPolicy) supervisor.setPolicy(restartPolicy);
     return supervisor;

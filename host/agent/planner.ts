@@ -3,7 +3,7 @@
  *
  * IoT Edge recreates a module for any difference but its status (contract §1.3). Here a change that the running
  * code cannot notice is made in place: restart policy, startup order, pull policy, and another name for the
- * same bytes. `version` is free text that people change in order to have a module recreated, so it does that.
+ * same bytes; so is one that it is told of, its configuration when it follows its twin. `version` is free text that people change in order to have a module recreated, so it does that.
  */
 import { isDeepStrictEqual } from "node:util";
 import type { ResolvedModule } from "./resolve.ts";
@@ -59,7 +59,8 @@ export function makePlan(desired: Modules, actual: Modules): Plan {
 function commandsFor(module: ResolvedModule, before: ResolvedModule | undefined): Command[] {
   if (!before) return [{ type: "create", module }];
   if (!runsTheSame(module, before)) return [{ type: "replace", module }];
-  if (isDeepStrictEqual(module.desired, before.desired)) return [];
+  const isConfigured = isDeepStrictEqual(module.run.config, before.run.config);
+  if (isConfigured && isDeepStrictEqual(module.desired, before.desired)) return [];
   const { status } = module.desired;
   if (status === before.desired.status) return [{ type: "adopt", module }];
   return [{ type: status === "running" ? "start" : "stop", module }];
@@ -73,9 +74,12 @@ function runsTheSame(a: ResolvedModule, b: ResolvedModule): boolean {
     isDeepStrictEqual(a.run.limits, b.run.limits) &&
     isDeepStrictEqual(a.run.grants, b.run.grants) &&
     isDeepStrictEqual(a.run.env, b.run.env) &&
-    isDeepStrictEqual(a.run.config, b.run.config)
+    (followsTwin(a) || isDeepStrictEqual(a.run.config, b.run.config))
   );
 }
+
+/** The hub tells the module of changes, and gives it all of its configuration when it starts. */
+const followsTwin = ({ run }: ResolvedModule): boolean => run.grants.includes("twin");
 
 /** Modules that `plan` starts, anew or again. */
 export const startedBy = (plan: Plan): readonly string[] =>

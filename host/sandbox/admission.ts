@@ -5,6 +5,7 @@
 import {
   ABI_MAJOR,
   ABI_MINOR,
+  featuresOf,
   GUEST_EXPORTS,
   HOST_FUNCTIONS,
   IMPORT_NAMESPACE,
@@ -14,7 +15,7 @@ import {
   type ModuleManifest,
 } from "../../abi/index.ts";
 import { ModuleRefusal } from "./errors.ts";
-import { judgeImports } from "./imports.ts";
+import { grantHint, judgeImports } from "./imports.ts";
 import { decodeModuleManifest } from "./manifest.ts";
 import { compileModule } from "./wasm-module.ts";
 import { readOutline, signatureText, WASM_PAGE_BYTES, type WasmOutline } from "./wasm-sections.ts";
@@ -51,6 +52,7 @@ export function admitModule(wasm: Uint8Array, policy: AdmissionPolicy): Admitted
   const grants = policy.grants.filter((capability) => manifest.capabilities.includes(capability));
   checkAbi(manifest, outline);
   judgeImports(WebAssembly.Module.imports(module), grants, manifest.capabilities);
+  checkFeatures(manifest, grants);
   checkSignatures(outline);
   checkMemory(outline, Math.min(policy.memoryBytesMax, manifest.memory.maxBytes));
   return { module, manifest, grants };
@@ -76,6 +78,19 @@ function checkAbi(manifest: ModuleManifest, outline: WasmOutline): void {
       throw abiRefusal(`module: export "${name}" has type ${found.signature}, expected ${expected}`);
   }
 }
+
+/** What comes without an import, and would be missed by nobody but the module. */
+function checkFeatures({ capabilities }: ModuleManifest, grants: readonly Capability[]): void {
+  const missing = capabilities.find((capability) => isFeature(capability) && !grants.includes(capability));
+  if (missing === undefined) return;
+  throw new ModuleRefusal(
+    "SP_MODULE_GRANT_MISSING",
+    `module: needs the capability "${missing}", which is not granted`,
+    { hint: grantHint(missing), details: { capability: missing } },
+  );
+}
+
+const isFeature = (capability: Capability): boolean => featuresOf([capability]) !== 0;
 
 /** The engine does not compare types against functions that are not wasm. */
 function checkSignatures(outline: WasmOutline): void {

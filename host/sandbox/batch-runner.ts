@@ -14,6 +14,7 @@ import {
   entryKind,
   entryPort,
   entryTotal,
+  featuresOf,
   RECORD,
   type Fault,
   type LinkBatch,
@@ -21,7 +22,9 @@ import {
 } from "../../abi/index.ts";
 import { threadCpuUs } from "./cpu-clock.ts";
 import { EffectSlab } from "./effect-slab.ts";
+import { appendMethodFailure } from "./feature-effects.ts";
 import { GuestInstance, type GuestContext } from "./instance.ts";
+import { configIn, configOf, type ModuleConfig } from "./module-config.ts";
 import { appendDeadLetter, isMessage, ResultTranslator, type CallRange, type Records } from "./result.ts";
 import { SourceMap } from "./source-map.ts";
 import { toFault, WorkerFault } from "./trap.ts";
@@ -34,8 +37,8 @@ const BATCH_EXPANSION_MAX = 4;
 
 /** A fault that did no lasting harm: somebody should still count it. */
 export interface Recovery {
-  /** `unpinned`: a batch trapped, and all its records passed when run again. `timer`: a timer was skipped. */
-  readonly kind: "unpinned" | "timer";
+  /** `unpinned`: a batch trapped, and all its records passed when run again. `control`: a record was skipped. */
+  readonly kind: "unpinned" | "control";
   readonly fault: Fault;
 }
 
@@ -65,6 +68,7 @@ export class BatchRunner {
   readonly #translator: ResultTranslator;
   readonly #map: SourceMap | null;
   readonly #expansionMax: number;
+  #config: ModuleConfig;
   #instance: GuestInstance | null = null;
   /** The instance has handled records: a trap may be their doing. */
   #used = false;
@@ -76,7 +80,13 @@ export class BatchRunner {
     const { spec } = context;
     this.#context = context;
     this.#onRecovery = onRecovery;
-    this.#translator = new ResultTranslator(spec.outputSources, spec.limits.resultBytesMax, this.#slab);
+    this.#config = configOf(spec);
+    this.#translator = new ResultTranslator(
+      spec.outputSources,
+      spec.limits.resultBytesMax,
+      this.#slab,
+      featuresOf(spec.grants, spec.methods),
+    );
     this.#expansionMax = spec.limits.resultBytesMax * BATCH_EXPANSION_MAX;
     this.#map = spec.sourceMap === undefined ? null : new SourceMap(spec.sourceMap);
   }
@@ -87,7 +97,7 @@ export class BatchRunner {
     const { spec, host } = this.#context;
     if (this.#made === 0) host.nowWall = Date.now();
     try {
-      this.#instance = new GuestInstance(this.#context, spec.incarnation + this.#made);
+      this.#instance = new GuestInstance(this.#context, spec.incarnation + this.#made, this.#config);
     } catch (error) {
       const fault = toFault(error, this.#map);
       const again = this.#made === 0 ? "" : " again after a trap";
@@ -111,6 +121,7 @@ export class BatchRunner {
     for (let part = parts.pop(); part !== undefined; part = parts.pop()) {
       if (part.from < part.to) parts.push(...this.#runPart(batch, records, part, tally));
     }
+    this.#adoptConfig(configIn(records.block));
     this.#context.host.kv.drain(this.#slab);
     this.#checkExpansion(this.#slab.length + this.#slab.passedBytes);
     if (tally.fault !== null && tally.poisoned + tally.skipped === 0)
@@ -118,6 +129,13 @@ export class BatchRunner {
     const { buffer, bytes } = this.#slab.take(batch.buffer);
     const cpuUs = Math.round(threadCpuUs() - started);
     return { type: "result", seq: batch.seq, bytes, buffer, cpuUs, poisoned: tally.poisoned };
+  }
+
+  /** Also when the handler of the change failed: a new instance begins with what is wanted now. */
+  #adoptConfig(config: ModuleConfig | null): void {
+    if (config === null) return;
+    this.#config = config;
+    if (this.#instance !== null) this.#instance.configVersion = config.version;
   }
 
   dispose(): void {
@@ -215,10 +233,11 @@ export class BatchRunner {
       log.write("error", `message dead-lettered: ${fault.kind}: ${described(fault)}`);
     } else {
       tally.skipped++;
-      const timer = entryKind(records.block, at) === RECORD.TIMER;
-      const what = timer ? `timer ${entryPort(records.block, at)}` : "control record";
-      log.write("error", `${what} skipped: ${fault.kind}: ${described(fault)}`);
-      this.#onRecovery({ kind: "timer", fault });
+      const kind = entryKind(records.block, at);
+      const why = `${fault.kind}: ${described(fault)}`;
+      log.write("error", `${skipped(kind, entryPort(records.block, at))}: ${why}`);
+      if (kind === RECORD.METHOD) appendMethodFailure(this.#slab, records.block, at, why);
+      this.#onRecovery({ kind: "control", fault });
     }
   }
 
@@ -242,6 +261,22 @@ const noRoom = (bytes: number): Fault => ({
   kind: "memory",
   message: `sp_mailbox has no room for a record of ${bytes} bytes`,
 });
+
+/** What is lost with a control record that cannot be run. */
+function skipped(kind: number, port: number): string {
+  switch (kind) {
+    case RECORD.TIMER:
+      return `timer ${port} skipped`;
+    case RECORD.METHOD:
+      return "method failed";
+    case RECORD.REPLY:
+      return "reply to an invocation skipped";
+    case RECORD.DESIRED:
+      return "handler of desired properties failed, they hold all the same";
+    default:
+      return "control record skipped";
+  }
+}
 
 /** The message, and where it happened. */
 const described = ({ message, stack }: Fault): string =>

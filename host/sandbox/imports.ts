@@ -32,7 +32,7 @@ export function judgeImports(
       throw unknown(`module: import "${module}.${name}" is unknown to this host`, details);
     if (capability !== null && !grants.includes(capability)) {
       const hint = asked?.includes(capability)
-        ? `add "${capability}" to createOptions.sandpiper.grants of the module in the deployment`
+        ? grantHint(capability)
         : `ask for "${capability}" in the module's manifest`;
       throw new LinkRefusal(
         "SP_MODULE_GRANT_MISSING",
@@ -44,6 +44,9 @@ export function judgeImports(
   }
   return { wasi };
 }
+
+export const grantHint = (capability: Capability): string =>
+  `add "${capability}" to createOptions.sandpiper.grants of the module in the deployment`;
 
 const unknown = (message: string, details: Record<string, unknown>): LinkRefusal =>
   new LinkRefusal("SP_MODULE_IMPORT_UNKNOWN", message, { hint: HINT_IMPORT, details });

@@ -12,6 +12,7 @@ import {
   BATCH_FLAG,
   BATCH_MAGIC,
   CONFIG_BYTES_MAX,
+  featuresOf,
   FRAME_BYTES_MAX,
   high32,
   INIT,
@@ -21,12 +22,13 @@ import {
 import type { HostState } from "./host-calls.ts";
 import { GuestMemory } from "./guest-memory.ts";
 import { linkImports } from "./linker.ts";
+import type { ModuleConfig } from "./module-config.ts";
 import type { CallRange, Records } from "./result.ts";
 import { GuestFault } from "./trap.ts";
 import { createWasiProvider, type WasiLibrary, type WasiProvider } from "./wasi-provider.ts";
 import type { WatchCell } from "./watch-cell.ts";
 
-/** Feature words: none is offered yet. */
+/** Only the first has features. */
 const FEATURE_WORDS = 4;
 const MAILBOX_BYTES_MIN = 4096;
 
@@ -56,6 +58,8 @@ interface GuestFunctions {
 
 export class GuestInstance {
   readonly memory = new GuestMemory();
+  /** Of the configuration that the module has seen. */
+  configVersion: number;
   readonly #context: GuestContext;
   readonly #wasi: WasiProvider | null;
   readonly #functions: GuestFunctions;
@@ -63,9 +67,10 @@ export class GuestInstance {
   #mailboxBytes = 0;
 
   /** `made`: instances of this module before this one. */
-  constructor(context: GuestContext, made: number) {
+  constructor(context: GuestContext, made: number, config: ModuleConfig) {
     const { spec, host, watch, wasi } = context;
     this.#context = context;
+    this.configVersion = config.version;
     this.#wasi =
       wasi &&
       createWasiProvider(wasi, spec.module, {
@@ -83,7 +88,7 @@ export class GuestInstance {
       this.#wasi?.bind(instance);
       this.#functions = instance.exports as unknown as GuestFunctions;
       (instance.exports["_initialize"] as (() => void) | undefined)?.();
-      this.#initialise(made);
+      this.#initialise(made, config);
     } catch (error) {
       this.dispose();
       throw error;
@@ -121,9 +126,9 @@ export class GuestInstance {
     this.#wasi?.dispose();
   }
 
-  #initialise(made: number): void {
-    const { config, configVersion, limits } = this.#context.spec;
-    const json = Buffer.from(JSON.stringify(config) ?? "null");
+  #initialise(made: number, { version, json }: ModuleConfig): void {
+    const { limits, grants, methods } = this.#context.spec;
+    const features = featuresOf(grants, methods);
     if (json.length > CONFIG_BYTES_MAX)
       throw new GuestFault("init", `configuration of ${json.length} bytes, more than ${CONFIG_BYTES_MAX}`);
     const total = align8(INIT.SIZE + json.length);
@@ -135,29 +140,33 @@ export class GuestInstance {
     u32[w] = INIT_MAGIC;
     u16[(at + INIT.HEADER) >> 1] = INIT.SIZE;
     u16[(at + INIT.MINOR) >> 1] = ABI_MINOR;
+    u32[w + (INIT.FEATURES >> 2)] = features;
     u32[w + (INIT.RECORD_MAX >> 2)] = FRAME_BYTES_MAX;
     u32[w + (INIT.RESULT_MAX >> 2)] = limits.resultBytesMax;
-    u32[w + (INIT.CONFIG_VERSION >> 2)] = configVersion;
+    u32[w + (INIT.CONFIG_VERSION >> 2)] = version;
     u32[w + (INIT.CONFIG_LEN >> 2)] = json.length;
     u32[w + (INIT.INSTANCE >> 2)] = made;
     u8.set(json, at + INIT.SIZE);
     const answer = this.#functions.sp_init(at, total);
     if (answer !== 0) throw new GuestFault("init", `sp_init refused with ${answer}`);
-    this.#checkFeatures(at);
+    this.#checkFeatures(at, features);
   }
 
-  #checkFeatures(at: number): void {
+  /** What the manifest asks for is what the module takes up: the hub hands it the records of these, and no others. */
+  #checkFeatures(at: number, offered: number): void {
     const { u32 } = this.memory.block;
     for (let i = 0; i < FEATURE_WORDS; i++) {
       const wanted = u32[((at + INIT.FEATURES) >> 2) + i]!;
-      if (wanted !== 0)
-        throw new GuestFault("init", `wants features 0x${wanted.toString(16)} of word ${i}, none is offered`);
+      const expected = i === 0 ? offered : 0;
+      if (wanted === expected) continue;
+      const asked = `its manifest asks for 0x${expected.toString(16)}`;
+      throw new GuestFault("init", `takes up features 0x${wanted.toString(16)} of word ${i}, ${asked}`);
     }
   }
 
   #writeBatchHeader(batch: BatchCall, total: number): void {
     const { seq, nowWall, nowPowered, range, rerun } = batch;
-    const { configVersion, limits } = this.#context.spec;
+    const { limits } = this.#context.spec;
     const at = this.#mailbox;
     const { u16, u32, f64 } = this.memory.block;
     const w = at >> 2;
@@ -173,7 +182,7 @@ export class GuestInstance {
     u32[w + (BATCH.BUDGET_US >> 2)] = limits.recordDeadlineMs * 1000;
     u32[w + (BATCH.OUT_MAX >> 2)] = limits.resultBytesMax;
     u32[w + (BATCH.FLAGS >> 2)] = rerun ? BATCH_FLAG.RERUN : 0;
-    u32[w + (BATCH.CONFIG_VERSION >> 2)] = configVersion;
+    u32[w + (BATCH.CONFIG_VERSION >> 2)] = this.configVersion;
     u32.fill(0, w + (BATCH.RESERVED >> 2), w + (BATCH.SIZE >> 2));
   }
 

@@ -23,6 +23,12 @@ import {
   type DeadLetterReason,
 } from "../../abi/index.ts";
 import type { EffectSlab } from "./effect-slab.ts";
+import {
+  featureEffectFault,
+  isFeatureEffect,
+  methodReplyFault,
+  takeFeatureEffect,
+} from "./feature-effects.ts";
 import { guestFrameFault, takeFrame } from "./guest-frame.ts";
 import { printable } from "./trap.ts";
 
@@ -47,14 +53,18 @@ export type Translation = { readonly consumed: number } | { readonly invalid: st
 export class ResultTranslator {
   readonly #outputSources: readonly number[];
   readonly #resultBytesMax: number;
+  /** Feature word 0 of the module. */
+  readonly #features: number;
   readonly #slab: EffectSlab;
   /** By port: where in the slab its latest effect is. */
   readonly #latest = new Int32Array(PORTS_MAX).fill(NONE);
   /** The effect at the slab's end, the only one that can take another frame. */
   #last = NONE;
-  readonly #dead = new Uint8Array(BATCH_RECORDS_MAX);
+  /** Records that have a verdict, or a reply: each has one at most. */
+  readonly #judged = new Uint8Array(BATCH_RECORDS_MAX);
 
-  constructor(outputSources: readonly number[], resultBytesMax: number, slab: EffectSlab) {
+  constructor(outputSources: readonly number[], resultBytesMax: number, slab: EffectSlab, features = 0) {
+    this.#features = features;
     this.#outputSources = outputSources;
     this.#resultBytesMax = resultBytesMax;
     this.#slab = slab;
@@ -71,7 +81,7 @@ export class ResultTranslator {
     const consumed = guest.u32[(at + RESULT.CONSUMED) >> 2]!;
     this.#latest.fill(NONE);
     this.#last = NONE;
-    this.#dead.fill(0, 0, range.count);
+    this.#judged.fill(0, 0, range.count);
     const count = guest.u32[(at + RESULT.COUNT) >> 2]!;
     const end = at + guest.u32[(at + RESULT.TOTAL) >> 2]!;
     let effect = at + guest.u16[(at + RESULT.HEADER) >> 1]!;
@@ -123,6 +133,7 @@ export class ResultTranslator {
         if (cause === NO_CAUSE) return "verdict: without a record";
         return this.#verdict(guest, payload, end, records, first, cause);
       default:
+        if (isFeatureEffect(kind, this.#features)) return this.#feature(guest, at, cause, first, records);
         if ((u16[(at + EFFECT_HEADER.FLAGS) >> 1]! & ENTRY_FLAG.MAY_IGNORE) !== 0) return null;
         return `kind ${kind} is not a guest's to write`;
     }
@@ -204,13 +215,32 @@ export class ResultTranslator {
     if (verdict === VERDICT.OK) return null;
     if (verdict !== VERDICT.DEAD_LETTER) return `verdict: ${verdict} is not offered by this host`;
     if (!isMessage(records, first + cause)) return `verdict: record ${cause} is not a message`;
-    if (this.#dead[cause] !== 0) return `verdict: second one for record ${cause}`;
-    this.#dead[cause] = 1;
+    if (this.#judged[cause] !== 0) return `verdict: second one for record ${cause}`;
+    this.#judged[cause] = 1;
     const text = guest.u8.toString("utf8", at + 8, Math.min(end, at + 8 + VERDICT_BYTES_MAX));
     appendDeadLetter(this.#slab, records, first + cause, {
       reason: "verdict",
       text: printable(text.replace(/\0+$/, "")),
     });
+    this.#last = NONE;
+    return null;
+  }
+
+  /** `cause` as in the effect. */
+  #feature(guest: Block, effect: number, cause: number, first: number, records: Records): string | null {
+    const kind = kindAt(guest, effect);
+    const at = effect + guest.u16[(effect + EFFECT_HEADER.HEADER) >> 1]!;
+    const end = effect + guest.u32[effect >> 2]!;
+    const fault = featureEffectFault(guest, kind, at, end);
+    if (fault !== null) return fault;
+    if (kind === EFFECT.METHOD_REPLY) {
+      if (cause === NO_CAUSE) return "method reply: without a record";
+      const other = methodReplyFault(guest, effect, records.block, records.starts[first + cause]!);
+      if (other !== null) return other;
+      if (this.#judged[cause] !== 0) return `method reply: second one for record ${cause}`;
+      this.#judged[cause] = 1;
+    }
+    takeFeatureEffect(guest, effect, at, end, this.#slab);
     this.#last = NONE;
     return null;
   }

@@ -49,8 +49,16 @@ function begin(link: MessagePort): void {
 }
 
 function receive(link: MessagePort, message: ToModule): void {
-  if (message.type === "batch") runBatch(link, message);
-  else for (const [id, name] of message.names) host.sources.set(id, Buffer.from(name));
+  switch (message.type) {
+    case "batch":
+      return runBatch(link, message);
+    case "sources":
+      for (const [id, name] of message.names) host.sources.set(id, Buffer.from(name));
+      return;
+    case "refused":
+      host.log.write("warn", message.text);
+      host.log.flush();
+  }
 }
 
 function runBatch(link: MessagePort, batch: LinkBatch): void {

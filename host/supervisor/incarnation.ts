@@ -14,7 +14,7 @@ import {
   type SandboxLimits,
   type SandboxSpec,
 } from "../../abi/index.ts";
-import type { Hub, ModuleOpened } from "../../hub/face.ts";
+import type { Hub, ModuleOpen, ModuleOpened } from "../../hub/face.ts";
 import { within, type Clock } from "./clock.ts";
 import { ModuleError } from "./errors.ts";
 import type { ModuleLogLevel } from "./log-line.ts";
@@ -174,13 +174,15 @@ export class Incarnation {
   }
 }
 
-const openingOf = ({ name, digest, manifest, grants }: ModuleRun) => ({
+const openingOf = ({ name, digest, manifest, grants, config }: ModuleRun): ModuleOpen => ({
   name,
   digest,
   inputs: manifest.inputs,
   outputs: manifest.outputs,
   timers: manifest.timers,
+  methods: manifest.methods ?? [],
   capabilities: grants,
+  ...(typeof config === "object" && config !== null ? { desired: config } : {}),
 });
 
 const specOf = (run: ModuleRun, opened: ModuleOpened): SandboxSpec => ({
@@ -188,8 +190,10 @@ const specOf = (run: ModuleRun, opened: ModuleOpened): SandboxSpec => ({
   module: run.module,
   digest: run.digest.replace("sha256:", ""),
   grants: run.grants,
-  config: run.config,
-  configVersion: run.configVersion,
+  methods: run.manifest.methods ?? [],
+  // A module with a twin follows that, which may have gone on since the deployment.
+  config: opened.desired?.values ?? run.config,
+  configVersion: opened.desired?.version ?? run.configVersion,
   env: Object.fromEntries(run.env),
   limits: run.limits,
   outputSources: opened.outputSources,

@@ -48,7 +48,7 @@ const STACK_LINES_MAX = 50;
 const RECOVERY_QUIET_MS = 1_000;
 
 export class Supervisor {
-  readonly run: ModuleRun;
+  #run: ModuleRun;
   readonly #context: SupervisorContext;
   readonly #onChange: () => void;
   #policy: RestartPolicy;
@@ -69,7 +69,7 @@ export class Supervisor {
 
   /** `onChange` is called after each change of the status, never from inside a call to this object. */
   constructor(run: ModuleRun, policy: RestartPolicy, context: SupervisorContext, onChange: () => void) {
-    this.run = run;
+    this.#run = run;
     this.#policy = policy;
     this.#context = context;
     this.#onChange = onChange;
@@ -95,6 +95,15 @@ export class Supervisor {
   reopen(): void {
     const state = this.#state;
     if (state.status === "running" || (state.status === "backoff" && !state.counts)) this.restart();
+  }
+
+  get run(): ModuleRun {
+    return this.#run;
+  }
+
+  /** What the next incarnation begins with. For a module that is told of changes while it runs. */
+  setConfig({ config, configVersion }: Pick<ModuleRun, "config" | "configVersion">): void {
+    this.#run = { ...this.#run, config, configVersion };
   }
 
   setPolicy(policy: RestartPolicy): void {

@@ -35,6 +35,8 @@ export interface ResultSink {
   readonly ingress: Ingress;
   output(port: number): OutputPlan;
   keyValue(key: string, value: Buffer | null): void;
+  /** A REPORT, METHOD_REPLY or INVOKE, whose header is at `at`. */
+  feature(kind: number, block: Block, at: number): void;
   /** The frame at `[from, ...)` of a block is given up. */
   bury(block: Block, frame: number, reason: DeadLetterReason): void;
 }
@@ -76,6 +78,11 @@ export function applyEffects(result: LinkResult, batch: SentBatch, sink: ResultS
         sink.bury(batch.block, batch.from + a + ENTRY.SIZE, JSON.parse(reason) as DeadLetterReason);
         break;
       }
+      case EFFECT.REPORT:
+      case EFFECT.METHOD_REPLY:
+      case EFFECT.INVOKE:
+        sink.feature(kind, block, at);
+        break;
       default:
         throw new Error(`result of a sandbox holds effect ${kind}`);
     }

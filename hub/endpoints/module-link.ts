@@ -39,10 +39,20 @@ const EXPIRED_PER_TURN_MAX = 1024;
 /** Weight of the newest batch in the running mean of CPU time per record. */
 const CPU_WEIGHT = 0.2;
 
-/** A batch in the sandbox. `lane` is `null` for control records. */
+/** An entry with the CONTROL flag. Whoever hands it over sees to it that not too many wait. */
+export interface ControlRecord {
+  readonly entry: ArrayBuffer;
+  /** Its effects are applied, if it had any. Not called when the link is closed first. */
+  readonly handled?: () => void;
+  /** The incarnation ended with this fault while it was running. It is not handed over again. */
+  readonly blamed?: (fault: Fault) => void;
+}
+
+/** A batch in the sandbox: entries of a lane, or one control record. */
 export interface SentBatch {
   readonly seq: number;
   readonly lane: Lane | null;
+  readonly control: ControlRecord | null;
   readonly endpoint: string;
   readonly block: Block;
   /** Where its entries begin in `block`. */
@@ -79,7 +89,7 @@ export class ModuleLink implements Consumer {
   readonly #port: MessagePort;
   readonly #host: LinkHost;
   readonly #inputs: readonly Endpoint[];
-  readonly #control: ArrayBuffer[] = [];
+  readonly #control: ControlRecord[] = [];
   #inFlight: SentBatch[] = [];
   readonly #buffers: readonly ArrayBuffer[][] = BUFFER_SIZES.map(() => []);
   #seq = 0;
@@ -109,17 +119,23 @@ export class ModuleLink implements Consumer {
     return this.#inFlight.reduce((sum, batch) => sum + batch.count, 0);
   }
 
-  /** A control record (an entry with the CONTROL flag): goes before any data, is not stored (J32). */
-  control(entry: ArrayBuffer): void {
-    this.#control.push(entry);
+  /** Goes before any data, and is not stored (J32). */
+  control(record: ControlRecord): void {
+    this.#control.push(record);
     this.pump();
+  }
+
+  /** A line for the module's log. */
+  tell(text: string): void {
+    this.#port.postMessage({ type: "refused", text } satisfies ToModule);
   }
 
   /** Nobody takes an input from a module before its link is closed. */
   leave(): void {}
 
-  get controlWaiting(): number {
-    return this.#control.length;
+  /** Control records that nobody waits for: ticks. */
+  get ticksWaiting(): number {
+    return this.#control.reduce((count, { handled }) => (handled === undefined ? count + 1 : count), 0);
   }
 
   *#lanes(): Generator<Lane> {
@@ -203,6 +219,7 @@ export class ModuleLink implements Consumer {
     lane.reader.offset += count;
     this.#post(buffer, to - from, {
       lane,
+      control: null,
       endpoint: endpoint.name,
       block,
       from,
@@ -217,10 +234,12 @@ export class ModuleLink implements Consumer {
     return Math.max(1, Math.min(BATCH_RECORDS_MAX, Math.floor(BATCH_CPU_US / this.#cpuUsPerRecord)));
   }
 
-  #sendControl(entry: ArrayBuffer): void {
+  #sendControl(control: ControlRecord): void {
+    const { entry } = control;
     const block = new Block(entry);
     this.#post(entry, entry.byteLength, {
       lane: null,
+      control,
       endpoint: "",
       block,
       from: 0,
@@ -270,6 +289,7 @@ export class ModuleLink implements Consumer {
     if (batch.lane !== null && batch.end !== null) this.#settle(batch.lane, batch.end);
     this.#learn(batch, result.cpuUs);
     this.#keepBuffer(result.buffer);
+    batch.control?.handled?.();
     this.pump();
     this.#host.stepped(batch.lane);
     if (this.#inFlight.length === 0) this.#onIdle?.();
@@ -319,6 +339,10 @@ export class ModuleLink implements Consumer {
       } else {
         suspect = { lane: running.lane, until: running.end.offset };
       }
+    }
+    if (fault !== null && running?.control?.blamed !== undefined) {
+      pinned = true;
+      running.control.blamed(fault);
     }
     for (const lane of this.#lanes()) {
       lane.deferrable = false;

@@ -3,15 +3,19 @@
  * attached. Their results are steps of the journal.
  */
 import type { MessagePort } from "node:worker_threads";
-import { ENTRY, SandpiperError, type Fault } from "../../abi/index.ts";
+import { ENTRY, SandpiperError, type Block, type Fault } from "../../abi/index.ts";
 import type { Engine } from "../engine.ts";
 import type { ModuleOpen, ModuleOpened } from "../face.ts";
 import { applyEffects, type OutputPlan, type ResultSink } from "../endpoints/fan-out.ts";
 import type { LetterOrigin } from "../endpoints/letter.ts";
 import { ModuleLink, type LinkHost, type SentBatch, type Suspect } from "../endpoints/module-link.ts";
 import { TABLE } from "../journal/tables.ts";
+import type { MethodTargetName } from "../methods/method-call.ts";
+import type { MethodTarget } from "../methods/methods.ts";
+import type { Target } from "../router/router.ts";
+import { messagePath, TWIN_CHANGE_PATH } from "../router/source.ts";
+import { ModuleServices, type ServicesHost } from "./module-services.ts";
 import { ModuleTimers } from "./module-timers.ts";
-import { messagePath } from "../router/source.ts";
 
 /** How long a module that is closed politely may take to return what it has in hand, ms (J27). */
 const DRAIN_MS_MAX = 5_000;
@@ -20,7 +24,10 @@ interface Attached {
   readonly spec: ModuleOpen;
   readonly link: ModuleLink;
   readonly timers: ModuleTimers;
+  readonly services: ModuleServices | null;
   outputs: readonly OutputPlan[];
+  /** Where changes of its reported properties are announced, if it has any. */
+  changes: readonly Target[];
   outputsVersion: number;
 }
 
@@ -30,10 +37,33 @@ export class Modules {
   readonly #attached = new Map<string, Attached>();
   /** Where a fault is being pinned down, over the incarnations of a module. */
   readonly #suspects = new Map<string, Suspect>();
+  #services: ServicesHost | null = null;
 
   constructor(engine: Engine, gatewayId: string) {
     this.#engine = engine;
     this.#gatewayId = gatewayId;
+  }
+
+  /** From now on modules have twins, and methods; these in turn find modules here. */
+  serve({ twins, methods }: Pick<ServicesHost, "twins" | "methods">): void {
+    const engine = this.#engine;
+    this.#services = {
+      gatewayId: this.#gatewayId,
+      twins,
+      methods,
+      metrics: engine.metrics,
+      durable: () => Promise.resolve().then(() => engine.journal.durable()),
+    };
+    const prefix = `${this.#gatewayId}/`;
+    twins.onDesired((name) => {
+      if (name.startsWith(prefix)) this.#attached.get(name.slice(prefix.length))?.services?.desiredChanged();
+    });
+  }
+
+  /** A module that can be called by its methods now. */
+  methodTarget({ deviceId, moduleId }: MethodTargetName): MethodTarget | null {
+    if (deviceId !== this.#gatewayId || moduleId === null) return null;
+    return this.#attached.get(moduleId)?.services?.target ?? null;
   }
 
   has(name: string): boolean {
@@ -55,11 +85,14 @@ export class Modules {
       this.#engine.sources.intern({ deviceId: this.#gatewayId, moduleId: spec.name, output }),
     );
     const inputs = spec.inputs.map((input) => this.#engine.endpoints.open(`${spec.name}/${input}`));
+    const link = new ModuleLink(port, this.#hostOf(spec), inputs, this.#suspects.get(spec.name) ?? null);
     const attached: Attached = {
       spec,
-      link: new ModuleLink(port, this.#hostOf(spec), inputs, this.#suspects.get(spec.name) ?? null),
+      link,
       timers: new ModuleTimers(spec.timers),
+      services: this.#servicesOf(spec, link),
       outputs: [],
+      changes: [],
       outputsVersion: 0,
     };
     this.#attached.set(spec.name, attached);
@@ -69,7 +102,24 @@ export class Modules {
       endpoint.consumer = attached.link;
     }
     await this.#engine.journal.durable();
-    return { incarnation: row.incarnation, outputSources: sourceIds, kv: this.keyValues(spec.name) };
+    const desired = attached.services?.desired;
+    return {
+      incarnation: row.incarnation,
+      outputSources: sourceIds,
+      kv: this.keyValues(spec.name),
+      ...(desired ? { desired } : {}),
+    };
+  }
+
+  #servicesOf(spec: ModuleOpen, link: ModuleLink): ModuleServices | null {
+    if (this.#services === null) return null;
+    const { twins } = this.#services;
+    const name = { deviceId: this.#gatewayId, moduleId: spec.name };
+    const { desired = {}, capabilities } = spec;
+    if (Object.keys(desired).length > 0 && capabilities.includes("twin") && !twins.isWritten(name)) {
+      twins.apply(name, { section: "desired", patch: desired, replaces: true });
+    }
+    return new ModuleServices(spec, link, this.#services);
   }
 
   #countIncarnation(name: string): { readonly id: number; readonly incarnation: number } {
@@ -92,6 +142,7 @@ export class Modules {
     const attached = this.#attachedOf(name);
     attached.link.open();
     attached.timers.start(attached.link, () => this.#engine.journal.powered.now());
+    attached.services?.ready();
   }
 
   async close(
@@ -103,6 +154,7 @@ export class Modules {
     attached.timers.stop();
     if (how.drain) await attached.link.drain(DRAIN_MS_MAX);
     const { pinned, suspect } = attached.link.close(how.fault ?? null);
+    attached.services?.close();
     if (suspect === null) this.#suspects.delete(name);
     else this.#suspects.set(name, suspect);
     for (const endpoint of this.#engine.endpoints.all()) {
@@ -160,6 +212,7 @@ export class Modules {
         engine.metrics.module_results++;
         engine.metrics.module_records += batch.count;
         applyEffects(result, batch, sink(batch));
+        this.#attachedOf(spec.name).services?.applied();
       },
       bury: (batch, reason) =>
         engine.bury(batch.endpoint, spec.digest, batch.block, batch.from + ENTRY.SIZE, {
@@ -186,16 +239,20 @@ export class Modules {
         if (value === null) engine.journal.tables.delete(TABLE.KV, prefix + key);
         else engine.journal.tables.put(TABLE.KV, prefix + key, value);
       },
+      feature: (kind: number, block: Block, at: number) =>
+        this.#attachedOf(spec.name).services?.take(kind, block, at),
       bury: (block, frame, reason) =>
         engine.bury(batch.endpoint, spec.digest, block, frame, { ...reason, ...originOf(batch) }),
     });
   }
 
-  /** An input that an output may lead to is full. Its own do not count: only itself can drain them. */
+  /** An input that a result may lead to is full. Its own do not count: only itself can drain them. */
   #isOutputFull(name: string): boolean {
     const own = `${name}/`;
-    return this.#outputs(name).some(({ targets }) =>
-      targets.some(({ endpoint }) => endpoint.isFull && !endpoint.name.startsWith(own)),
+    const isFull = (targets: readonly Target[]): boolean =>
+      targets.some(({ endpoint }) => endpoint.isFull && !endpoint.name.startsWith(own));
+    return (
+      this.#outputs(name).some(({ targets }) => isFull(targets)) || isFull(this.#attachedOf(name).changes)
     );
   }
 
@@ -210,6 +267,8 @@ export class Modules {
     const attached = this.#attachedOf(name);
     if (attached.outputsVersion !== this.#engine.routesVersion) {
       attached.outputsVersion = this.#engine.routesVersion;
+      const hasTwin = attached.spec.capabilities.includes("twin");
+      attached.changes = hasTwin ? this.#engine.targets(TWIN_CHANGE_PATH) : [];
       attached.outputs = attached.spec.outputs.map((output) => {
         const origin = { deviceId: this.#gatewayId, moduleId: name, output };
         const sourceId = this.#engine.sources.intern(origin);

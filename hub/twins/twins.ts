@@ -11,7 +11,17 @@ import { TABLE } from "../journal/tables.ts";
 import { DesiredFollowers, type MissedPatch } from "./desired-followers.ts";
 import { checkDesired, isOwnKey, type JsonObject } from "./limits.ts";
 import { difference, EMPTY, mergePatch } from "./merge.ts";
-import { decodeTwin, encodeTwin, etagOf, newTwin, patchTwin, replaceSection, type Twin } from "./twin.ts";
+import { applyReports } from "./reports.ts";
+import {
+  decodeTwin,
+  encodeTwin,
+  etagOf,
+  newTwin,
+  patchTwin,
+  replaceSection,
+  type Section,
+  type Twin,
+} from "./twin.ts";
 
 export interface TwinName {
   readonly deviceId: string;
@@ -43,7 +53,7 @@ export class Twins {
   readonly #host: TwinsHost;
   /** Changes that are not durable yet, by twin: what was read of them has to wait. */
   readonly #pending = new Map<string, Promise<void>>();
-  #onDesired: DesiredListener = () => undefined;
+  readonly #onDesired: DesiredListener[] = [];
 
   constructor(host: TwinsHost) {
     this.#host = host;
@@ -52,7 +62,17 @@ export class Twins {
 
   /** Called for each change of desired properties, once it is durable, in order. */
   onDesired(listener: DesiredListener): void {
-    this.#onDesired = listener;
+    this.#onDesired.push(listener);
+  }
+
+  /** Whether anybody has patched it. */
+  isWritten(name: TwinName): boolean {
+    return this.#read(keyOf(name)) !== undefined;
+  }
+
+  /** Desired properties in the View: for sandboxes, which may see what is not durable (J10). */
+  desired(name: TwinName): Section {
+    return (this.#read(keyOf(name)) ?? this.#new()).desired;
   }
 
   /** Durable when it resolves. @throws {SandpiperError} SP_TWIN_UNKNOWN */
@@ -90,26 +110,50 @@ export class Twins {
     return this.#write(name, before, change);
   }
 
+  /**
+   * Reports of a module, JSON each, as one change and as part of the current step. Those that are refused change
+   * nothing; why they were is returned. What changes nothing is not written, and not announced.
+   */
+  report(name: TwinName, reports: readonly Buffer[]): readonly string[] {
+    const before = this.#find(name);
+    const { twin, refusals } = applyReports(before, reports, this.#now());
+    const told = difference(before.reported.values, twin.reported.values);
+    if (Object.keys(told).length === 0) return refusals;
+    void this.#put(name, twin);
+    this.#host.changes.announce(name, "reported", told);
+    return refusals;
+  }
+
   #write(name: TwinName, before: Twin, { section, patch, replaces = false }: TwinChange): Twin {
-    const key = keyOf(name);
-    const now = new Date(this.#host.now()).toISOString();
-    const twin = (replaces ? replaceSection : patchTwin)(before, section, patch, now);
-    const { journal, changes } = this.#host;
-    journal.tables.put(TABLE.TWIN, key, encodeTwin(twin));
-    journal.step();
-    const durable = this.#durable(key);
+    const twin = (replaces ? replaceSection : patchTwin)(before, section, patch, this.#now());
+    const durable = this.#put(name, twin);
     if (section === "tags") return twin;
     const told = replaces
       ? difference(before[section].values, twin[section].values)
       : withoutOwnKeys(patch as JsonObject);
-    changes.announce(name, section, told);
+    this.#host.changes.announce(name, section, told);
     if (section === "desired") {
-      this.followers.changes(key, told, before.desired, twin.desired);
+      this.followers.changes(keyOf(name), told, before.desired, twin.desired);
       const { version } = twin.desired;
       const bytes = Buffer.from(JSON.stringify({ ...told, $version: version }));
-      void durable.then(() => this.#onDesired(textOf(name), bytes, version));
+      void durable.then(() => {
+        for (const listener of this.#onDesired) listener(textOf(name), bytes, version);
+      });
     }
     return twin;
+  }
+
+  /** As part of the current step. Resolves when that is durable. */
+  #put(name: TwinName, twin: Twin): Promise<void> {
+    const key = keyOf(name);
+    this.#host.journal.tables.put(TABLE.TWIN, key, encodeTwin(twin));
+    this.#host.journal.step();
+    return this.#durable(key);
+  }
+
+  /** ISO 8601. */
+  #now(): string {
+    return new Date(this.#host.now()).toISOString();
   }
 
   /**
@@ -162,7 +206,7 @@ export class Twins {
   }
 
   #new(): Twin {
-    return newTwin(new Date(this.#host.now()).toISOString());
+    return newTwin(this.#now());
   }
 
   #read(key: string): Twin | undefined {

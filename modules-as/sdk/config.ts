@@ -1,5 +1,6 @@
 /**
- * The module's configuration, as the deployment has it: one JSON object, the same for the life of an instance.
+ * The module's configuration: its desired properties, one JSON object. Of a module with a `@desired` handler, or
+ * that uses `twin`, it changes while the module runs, between two records; otherwise the module is started again.
  * Read it where it is needed; a value of another kind counts as absent.
  */
 import { Json } from "./json";

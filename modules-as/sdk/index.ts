@@ -9,13 +9,17 @@
  *       if (celsius > config.number("threshold", 40)) emit("alerts", message.body).property("level", "high");
  *     }
  *
- * `@input("name")` and `@every(milliseconds)` need no import: the compiler knows them.
+ * `@input("name")`, `@every(milliseconds)`, `@desired`, `@method("name")` and `@reply("tag")` need no import: the
+ * compiler knows them.
  */
 export { Message } from "./message";
 export { Emission, emit, emitJson, emitText } from "./emit";
 export { config } from "./config";
 export { kv } from "./kv";
 export { log } from "./log";
+export { twin } from "./twin";
+export { MethodReply, MethodRequest } from "./method";
+export { InvokeReply, invoke } from "./invoke";
 export { clock } from "./clock";
 export { random } from "./random";
 export { Json } from "./json";

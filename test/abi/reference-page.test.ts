@@ -29,6 +29,12 @@ const layouts = {
   "PROPERTY 12": abi.PROPERTY,
   "RESULT 32": abi.RESULT,
   "EFFECT_HEADER 24": abi.EFFECT_HEADER,
+  "DESIRED 16": abi.DESIRED,
+  "METHOD 16": abi.METHOD,
+  "REPLY 16": abi.REPLY,
+  "REPORT 8": abi.REPORT,
+  "METHOD_REPLY 8": abi.METHOD_REPLY,
+  "INVOKE 24": abi.INVOKE,
 } as const;
 
 describe("the page", () => {
@@ -52,6 +58,8 @@ describe("the page", () => {
     PROPERTY_TYPE: abi.PROPERTY_TYPE,
     EFFECT: abi.EFFECT,
     VERDICT: abi.VERDICT,
+    FEATURE: abi.FEATURE,
+    REPLY_STATUS: abi.REPLY_STATUS,
     STATUS: abi.STATUS,
   } as const;
   test.for(Object.entries(tables))("lists every %s with its number", ([title, values]) => {
@@ -143,8 +151,8 @@ describe("the example of the page", () => {
 });
 
 function bytesOfType(type: string): number {
-  const [, unit, count] = /^(u8|u16|u32|f64|\d+ bytes)(?:\[(\d+)\])?$/.exec(type)!;
-  const sizes: Record<string, number> = { u8: 1, u16: 2, u32: 4, f64: 8 };
+  const [, unit, count] = /^(u8|u16|u32|i32|f64|\d+ bytes)(?:\[(\d+)\])?$/.exec(type)!;
+  const sizes: Record<string, number> = { u8: 1, u16: 2, u32: 4, i32: 4, f64: 8 };
   return (sizes[unit!] ?? Number.parseInt(unit!, 10)) * Number(count ?? 1);
 }
 

@@ -2,6 +2,7 @@
  * The smallest host there can be: runs a module in this thread, writes batches as abi/ lays them out, and
  * decodes what comes back. Key-value writes of a call that traps are dropped, as in the real thing.
  */
+import { invocationOf, methodReplyOf, reportOf, type Invocation } from "../../hub/modules/feature-effects.ts";
 import {
   BATCH,
   BATCH_BYTES_MAX,
@@ -42,10 +43,14 @@ export interface TestMessage {
   readonly sequence?: number;
 }
 export type TestRecord =
-  TestMessage | { readonly timer: number } | { readonly kind: number; readonly flags: number };
+  | TestMessage
+  | { readonly timer: number }
+  | { readonly kind: number; readonly flags: number }
+  /** As it is. */
+  | { readonly record: Uint8Array };
 
 export interface TestEffect {
-  readonly kind: "emit" | "pass" | "verdict";
+  readonly kind: "emit" | "pass" | "verdict" | "report" | "reply" | "invoke";
   readonly port: number;
   readonly cause: number;
   readonly frame?: DecodedFrame;
@@ -56,9 +61,14 @@ export interface TestEffect {
   readonly record?: number;
   readonly verdict?: number;
   readonly reason?: string;
+  readonly status?: number;
+  readonly corr?: number;
+  readonly invocation?: Invocation;
 }
 
 export interface GuestOptions {
+  /** Those of word 0 that the guest has to take up. */
+  readonly features?: number;
   readonly config?: unknown;
   readonly sources?: Readonly<Record<number, string>>;
   readonly kvBytesMax?: number;
@@ -148,7 +158,8 @@ export class TestGuest {
     const status = this.exports.sp_init(at, block.u8.length);
     if (status !== 0) throw new Error(`sp_init refused: ${status}`);
     const features = new Uint32Array(this.exports.memory.buffer, at + INIT.FEATURES, 4);
-    if (features.some((word) => word !== 0)) throw new Error("guest claims features that do not exist");
+    if (features[0] !== (this.#options.features ?? 0) || features.subarray(1).some((word) => word !== 0))
+      throw new Error("guest takes up other features than its manifest asks for");
   }
 
   #decode(at: number, given: number): { readonly consumed: number; readonly effects: TestEffect[] } {
@@ -245,6 +256,7 @@ export function encodeBatch(records: readonly TestRecord[], outMax: number): Uin
 }
 
 function encodeRecord(record: TestRecord): Uint8Array {
+  if ("record" in record) return record.record;
   if ("timer" in record) return controlRecord(RECORD.TIMER, 0, record.timer);
   if ("kind" in record) return controlRecord(record.kind, record.flags, 0);
   const body =
@@ -292,6 +304,14 @@ function decodeEffect(block: Block, at: number): TestEffect {
       if (align8(8 + Buffer.byteLength(reason)) !== end - payload) throw new Error("verdict: length");
       return { kind: "verdict", port, cause, verdict: block.u32[payload >> 2]!, reason };
     }
+    case EFFECT.REPORT:
+      return { kind: "report", port, cause, text: reportOf(block, at).toString() };
+    case EFFECT.METHOD_REPLY: {
+      const { corr, status, answer } = methodReplyOf(block, at);
+      return { kind: "reply", port, cause, corr, status, text: answer.toString() };
+    }
+    case EFFECT.INVOKE:
+      return { kind: "invoke", port, cause, invocation: invocationOf(block, at) };
     default:
       throw new Error("effect: kind");
   }

@@ -5,7 +5,9 @@
 import path from "node:path";
 import {
   ABI_MAJOR,
-  ABI_MINOR,
+  CAPABILITIES,
+  FEATURES_SINCE_MINOR,
+  featuresOf,
   MANIFEST_SECTION,
   MEMORY_BYTES_DEFAULT,
   type ModuleManifest,
@@ -22,7 +24,7 @@ import {
   type AscHost,
 } from "./asc.ts";
 import { moduleName, moduleVersion, readProject, type Project } from "./project.ts";
-import { positionOf, type ScannedModule } from "./scan.ts";
+import { positionOf, type Handler, type ScannedModule } from "./scan.ts";
 import { SourceFiles } from "./source-files.ts";
 import { SandpiperTransform } from "./transform.ts";
 import { appendCustomSection, withoutCustomSection } from "../wasm-sections.ts";
@@ -202,18 +204,27 @@ function compileError(diagnostics: readonly Diagnostic[]): CompileError {
 }
 
 function manifestOf(project: Project, scanned: ScannedModule, wasm: Uint8Array, asc: Asc): ModuleManifest {
-  const inputs = scanned.handlers.filter(({ kind }) => kind === "input").map(({ port }) => port);
+  const named = (wanted: Handler["kind"]): string[] =>
+    scanned.handlers.filter(({ kind }) => kind === wanted).map(({ port }) => port);
+  const methods = named("method");
+  const imported = capabilitiesOf(wasm);
+  const capabilities = CAPABILITIES.filter(
+    (name) => imported.includes(name) || scanned.features.has(name as "twin"),
+  );
+  // A module that needs no feature runs on hosts that have none.
+  const minor = featuresOf(capabilities, methods) === 0 ? 0 : FEATURES_SINCE_MINOR;
   const timers = scanned.handlers
     .filter(({ kind }) => kind === "every")
     .map(({ port, periodMs }) => ({ name: port, periodMs }));
   return {
     name: project.name,
     version: project.version,
-    abi: { major: ABI_MAJOR, minor: ABI_MINOR },
-    inputs,
+    abi: { major: ABI_MAJOR, minor },
+    inputs: named("input"),
     outputs: scanned.outputs,
     timers,
-    capabilities: capabilitiesOf(wasm),
+    ...(methods.length > 0 ? { methods } : {}),
+    capabilities,
     memory: { maxBytes: project.memoryBytesMax },
     builtWith: `sandpiper ${packageVersion()}, assemblyscript ${asc.version}`,
   };

@@ -26,7 +26,7 @@ export class SandpiperTransform {
     this.scanned = scanned;
     if (scanned.diagnostics.length > 0) return;
     for (const source of own) this.#release(source);
-    parser.parseFile(glueOf(scanned.handlers, scanned.outputs), GLUE_PATH, true);
+    parser.parseFile(glueOf(scanned), GLUE_PATH, true);
   }
 
   #release(source: AscSource): void {

@@ -43,6 +43,7 @@ function formatArtifact(
     ["inputs", list(manifest.inputs)],
     ["outputs", list(manifest.outputs)],
     ["timers", list(manifest.timers.map(({ name, periodMs }) => `${name} (every ${periodMs} ms)`))],
+    ["methods", list(manifest.methods ?? [])],
     ["capabilities", list(manifest.capabilities)],
     ["memory", `at most ${manifest.memory.maxBytes} bytes`],
     ["imports", list(imports)],

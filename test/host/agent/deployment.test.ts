@@ -45,7 +45,7 @@ test("a manifest of schema 1.1 is decoded with every default", () => {
     version: "",
     createOptions: {
       text: "{}",
-      sandbox: { recordDeadlineMs: 1_000, grants: ["log", "clock", "random", "kv"] },
+      sandbox: { recordDeadlineMs: 1_000, grants: ["log", "clock", "random", "kv", "twin"] },
     },
   });
   expect(deployment.configs.get("thermo")).toEqual({ threshold: 40 });

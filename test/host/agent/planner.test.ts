@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Capability } from "../../../abi/index.ts";
 import { decodeDeployment } from "../../../host/agent/deployment.ts";
 import { makePlan, startedBy, type Plan } from "../../../host/agent/planner.ts";
 import type { ResolvedModule } from "../../../host/agent/resolve.ts";
@@ -13,16 +14,19 @@ function resolved(
   entry: Record<string, unknown> = {},
   code = "1",
   config: unknown = {},
+  capabilities: readonly Capability[] = moduleManifest().capabilities,
 ): ResolvedModule {
   const { modules } = decodeDeployment(manifest({ modules: { [name]: moduleEntry(entry) } }));
   const desired = modules.get(name)!;
-  const { grants, memoryBytesMax: _, ...limits } = desired.createOptions.sandbox;
+  const { grants: granted, memoryBytesMax: _, ...limits } = desired.createOptions.sandbox;
+  const manifestOf = moduleManifest({ capabilities });
+  const grants = granted.filter((capability) => manifestOf.capabilities.includes(capability));
   const digest = `sha256:${code.repeat(64)}`;
   const run = {
     name,
     digest,
     module,
-    manifest: moduleManifest(),
+    manifest: manifestOf,
     grants,
     limits,
     env: desired.env,
@@ -62,6 +66,14 @@ test.for<[string, ResolvedModule, string[]]>([
   ["status and code", resolved("m", { status: "stopped" }, "2"), [`${LAST}: replace m`]],
 ])("a module of which %s changes", ([, wanted, expected]) => {
   expect(written(makePlan(fleet(wanted), fleet(resolved("m"))))).toEqual(expected);
+});
+
+test("a module that follows its twin takes over another configuration without a restart", () => {
+  const twinned = (config: unknown): ResolvedModule => resolved("m", {}, "1", config, ["log", "twin"]);
+  const plan = makePlan(fleet(twinned({ a: 2 })), fleet(twinned({ a: 1 })));
+  expect(written(plan)).toEqual([`${LAST}: adopt m`]);
+  expect(startedBy(plan)).toEqual([]);
+  expect(written(makePlan(fleet(twinned({ a: 1 })), fleet(twinned({ a: 1 }))))).toEqual([]);
 });
 
 test("a stopped module that is wanted running is started in place", () => {

@@ -173,7 +173,7 @@ describe("admission", () => {
   test("a module for another ABI is refused with both versions", () => {
     expect(refusal(withManifest(guest, { abi: { major: 2, minor: 0 } }))).toMatchObject({
       code: "SP_MODULE_ABI",
-      message: "module: built for ABI 2.0, this host offers ABI 1.0",
+      message: "module: built for ABI 2.0, this host offers ABI 1.1",
     });
     expect(refusal(handmade({ marker: "sp_abi_v2" })).message).toBe(
       'module: no export "sp_abi_v1", but "sp_abi_v2"',

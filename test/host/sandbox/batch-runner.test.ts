@@ -181,7 +181,9 @@ describe("poison [J26]", () => {
     const result = run([{ timer: 0 }, { timer: 1 }, { timer: 0 }]);
     expect(decodeResult(result).map((effect) => effect.type)).toEqual(["emit", "emit"]);
     expect(result.poisoned).toBe(0);
-    expect(recoveries).toEqual([{ kind: "timer", fault: expect.objectContaining({ kind: "unreachable" }) }]);
+    expect(recoveries).toEqual([
+      { kind: "control", fault: expect.objectContaining({ kind: "unreachable" }) },
+    ]);
     expect(log.map((line) => line.text)).toContainEqual(
       expect.stringContaining("timer 1 skipped: unreachable"),
     );
@@ -247,7 +249,7 @@ describe("faults", () => {
   test.for([
     ["refuse", "sp_init refused with 7"],
     ["trap", "unreachable executed"],
-    ["feature", "wants features 0x1 of word 0, none is offered"],
+    ["feature", "takes up features 0x1 of word 0, its manifest asks for 0x0"],
   ])("a guest that fails in sp_init (%s) is an init fault", async ([config, message]) => {
     const fault = await bench("fails-to-initialise", { config }).catch((error: unknown) => error);
     expect(fault).toBeInstanceOf(WorkerFault);

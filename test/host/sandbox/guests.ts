@@ -2,7 +2,6 @@
 import { readFileSync } from "node:fs";
 import { main as asc } from "assemblyscript/asc";
 import {
-  DEFAULT_GRANTS,
   MANIFEST_SECTION,
   WATCH,
   type ModuleManifest,
@@ -113,7 +112,7 @@ export function specOf(guest: Guest, { limits, ...changes }: SpecChanges = {}): 
     name: "guest",
     module: new WebAssembly.Module(guest.wasm),
     digest: "0".repeat(64),
-    grants: DEFAULT_GRANTS,
+    grants: MANIFEST.capabilities,
     config: {},
     configVersion: 1,
     env: {},

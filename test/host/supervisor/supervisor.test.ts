@@ -78,7 +78,9 @@ test("a start opens the module at the hub, starts its sandbox with what the hub 
     inputs: ["in"],
     outputs: ["out", "alerts"],
     timers: [{ name: "tick", periodMs: 1000 }],
+    methods: [],
     capabilities: ["log"],
+    desired: { threshold: 40 },
   });
   const { spec } = sandboxes.running("thermo")!;
   expect(spec).toMatchObject({
@@ -301,7 +303,7 @@ test("what the module says and what happens to it stand in its log, in order", a
   const { sandboxes, lines, supervisor, clock } = await started("on-failure");
   const sandbox = sandboxes.running("thermo")!;
   sandbox.events.onLog([{ level: "info", text: "hello", at: clock.wallMs() }]);
-  sandbox.events.onRecovery({ kind: "timer", fault: { kind: "abort", message: "once" } });
+  sandbox.events.onRecovery({ kind: "control", fault: { kind: "abort", message: "once" } });
   sandbox.fault("unreachable", "assert failed");
   await settle();
   expect(lines).toEqual([

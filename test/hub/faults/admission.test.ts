@@ -108,6 +108,25 @@ describe("an input that is full", () => {
     await until("the module goes on", () => bench.waiting("filter/in").length === 0);
     expect(numbers(bench.waiting("sink/in"))).toEqual(range("m", 11));
   });
+
+  test("of notifications holds back a module that may report, and no other [J20]", async () => {
+    await using bench = new EngineBench({ bounds });
+    const toSink = TO_SINK.replace("INTO", "WHERE to = 'sink' INTO");
+    const changes = 'FROM /twinChangeNotifications INTO BrokeredEndpoint("/modules/sink/inputs/in")';
+    await bench.route(TO_FILTER, toSink, changes);
+    const publisher = bench.publisher("d");
+    const sink = bench.engine.endpoints.find("sink/in")!;
+    let direct = 0;
+    while (!sink.isFull) await feed(bench, publisher, numbered("direct")(direct++), "sink");
+
+    const reporting = await bench.module("filter", undefined, { outputs: [], capabilities: ["twin"] });
+    await feed(bench, publisher, numbered("m")(0), "filter");
+    expect([bench.waiting("filter/in").length, reporting.batches]).toEqual([1, 0]);
+    await bench.modules.close("filter", { drain: false });
+    const plain = await bench.module("filter", undefined, { outputs: [] });
+    plain.isHolding = true;
+    await until("handed over", () => plain.batches === 1);
+  });
 });
 
 /** Publishes one message, and lets everything happen that it brings about. */

@@ -16,7 +16,7 @@ import { deliveryHostOf } from "../../../hub/delivery-host.ts";
 import { Publisher, type Plan } from "../../../hub/endpoints/publisher.ts";
 import { Subscriber, type SubscriberSocket } from "../../../hub/endpoints/subscriber.ts";
 import { Engine } from "../../../hub/engine.ts";
-import { QUEUE_DEFAULTS, type QueueDefaults, type RouteTable } from "../../../hub/face.ts";
+import { QUEUE_DEFAULTS, type ModuleOpen, type QueueDefaults, type RouteTable } from "../../../hub/face.ts";
 import { MemoryStore } from "../../../hub/journal/memory-store.ts";
 import { systemClock, type Clock } from "../../../hub/journal/powered-clock.ts";
 import { Modules } from "../../../hub/modules/modules.ts";
@@ -111,12 +111,12 @@ export class EngineBench implements AsyncDisposable {
   }
 
   /** A module with input `in` and output `out` that passes everything on, when the test lets it. */
-  async module(name: string, periodMs?: number): Promise<PassingModule> {
+  async module(name: string, periodMs?: number, parts: Partial<ModuleOpen> = {}): Promise<PassingModule> {
     const { port1, port2 } = new MessageChannel();
     const module = new PassingModule(port2);
     this.#links.push(port1, port2);
     const timers = periodMs === undefined ? [] : [{ name: "tick", periodMs }];
-    const spec = { name, digest: "0", inputs: ["in"], outputs: ["out"], timers, capabilities: [] };
+    const spec = { name, digest: "0", inputs: ["in"], outputs: ["out"], timers, capabilities: [], ...parts };
     await this.modules.open(spec, port1);
     this.modules.ready(name);
     return module;

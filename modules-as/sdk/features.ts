@@ -1,0 +1,15 @@
+/** Features that the module uses: the compiler knows them, and the manifest asks for them. */
+let used: u32 = 0;
+
+/** For the dispatch alone. */
+export function useFeatures(features: u32): void {
+  used = features;
+}
+
+export function requireFeature(feature: u32, what: string): void {
+  if ((used & feature) == 0) {
+    throw new Error(
+      `${what}: the module's manifest does not ask for it; import it from "@sandpiper/module" by name`,
+    );
+  }
+}
