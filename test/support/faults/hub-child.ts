@@ -2,7 +2,7 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Hub, HubConfig, HubStarted, StoreConfig } from "../../../hub/face.ts";
+import type { Hub, HubConfig, HubStarted, ListenerConfig, StoreConfig } from "../../../hub/face.ts";
 import { caller } from "../../../hub/thread/rpc.ts";
 import { GATEWAY, TEST_STORE } from "../hub.ts";
 
@@ -21,6 +21,8 @@ type RemoteHub = Hub & {
 export interface HubChildOptions {
   readonly storeDir: string;
   readonly store?: Partial<StoreConfig>;
+  /** One of MQTT unless said otherwise. */
+  readonly listeners?: readonly ListenerConfig[];
   /** Added to the environment: a faulty disk. */
   readonly env?: NodeJS.ProcessEnv;
   /** Another build than this one: a mutant. Ends in `/`. */
@@ -29,7 +31,10 @@ export interface HubChildOptions {
 
 export class HubChild implements AsyncDisposable {
   readonly hub: RemoteHub;
+  /** Of the first listener. */
   port = 0;
+  /** Of every listener, in their order. */
+  ports: readonly number[] = [];
   /** Of the last start, ms. */
   recoveryMs = 0;
   /** Why the hub's thread ended by itself. */
@@ -43,7 +48,7 @@ export class HubChild implements AsyncDisposable {
     this.#config = {
       gatewayId: GATEWAY,
       storeDir: options.storeDir,
-      listeners: [{ protocol: "mqtt", host: "127.0.0.1", port: 0 }],
+      listeners: options.listeners ?? [{ protocol: "mqtt", host: "127.0.0.1", port: 0 }],
       store: { ...TEST_STORE, ...options.store },
     };
     this.#process = fork(entryOf(options.dist ?? DIST), [], {
@@ -101,7 +106,8 @@ export class HubChild implements AsyncDisposable {
   }
 
   #started({ listeners, recoveryMs }: HubStarted): void {
-    this.port = listeners[0]!.port;
+    this.ports = listeners.map(({ port }) => port);
+    this.port = this.ports[0]!;
     this.recoveryMs = recoveryMs;
   }
 
