@@ -4,6 +4,7 @@
  */
 import { unescapeStrictly } from "../identity/percent-encoding.ts";
 import type { AmqpIdentity } from "./handler.ts";
+import { ADDRESS_CHARACTERS_MAX } from "./limits.ts";
 
 /** What a client sends on, or receives from, an address. */
 export type LinkKind = "events" | "inputs" | "devicebound" | "methods" | "twin";
@@ -13,7 +14,6 @@ export interface LinkPurpose {
   readonly identity: AmqpIdentity;
 }
 
-const ADDRESS_CHARACTERS_MAX = 1_024;
 export const CBS_ADDRESS = "$cbs";
 
 /** By the end of the path: what the client sends there (`in`), what it receives (`out`). */

@@ -4,7 +4,13 @@
  */
 import type { ShownCertificate } from "../identity/client-certificate.ts";
 import { identityName, type AmqpHandler, type AmqpIdentity } from "./handler.ts";
-import { IDENTITIES_MAX } from "./limits.ts";
+import {
+  IDENTITIES_MAX,
+  LINKS_MAX,
+  PARTIAL_BYTES_MAX,
+  STRANGER_LINKS_MAX,
+  STRANGER_PARTIAL_BYTES_MAX,
+} from "./limits.ts";
 
 export class Authority {
   readonly #handler: Pick<AmqpHandler, "verifyToken" | "verifyCertificate">;
@@ -25,6 +31,17 @@ export class Authority {
 
   get isEmpty(): boolean {
     return this.#shown.size === 0;
+  }
+
+  // What a connection may make us hold depends on whether anybody is known on it.
+
+  get linksMax(): number {
+    return this.isEmpty ? STRANGER_LINKS_MAX : LINKS_MAX;
+  }
+
+  /** Bytes of unfinished messages. */
+  get partialBytesMax(): number {
+    return this.isEmpty ? STRANGER_PARTIAL_BYTES_MAX : PARTIAL_BYTES_MAX;
   }
 
   /** Takes a token. `null` when it is good, else why it is not. */

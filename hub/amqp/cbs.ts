@@ -7,7 +7,7 @@ import type { AmqpError } from "./codec.ts";
 import type { AmqpConnection } from "./connection.ts";
 import type { AmqpHandler } from "./handler.ts";
 import type { IncomingLink, IncomingUser } from "./incoming-link.ts";
-import { REQUEST_CREDIT } from "./limits.ts";
+import { REQUEST_CREDIT, TOKEN_MESSAGE_BYTES_MAX } from "./limits.ts";
 import { FIELD, MessageReader, SECTION } from "./message.ts";
 import { encodePlain } from "./reply.ts";
 import { ReplyQueue } from "./reply-queue.ts";
@@ -39,6 +39,7 @@ export class CbsNode {
   serve(link: Link): AmqpError | null {
     link.identity = CBS_ADDRESS;
     if (link.isIncoming) {
+      link.messageBytesMax = TOKEN_MESSAGE_BYTES_MAX;
       link.user = this.#requests(link);
       link.window = REQUEST_CREDIT;
       return null;

@@ -4,6 +4,7 @@
  * flows and dispositions are read and written by hand, and cost it nothing.
  */
 import { FRAME_TYPE } from "./frame-reader.ts";
+import { ADDRESS_CHARACTERS_MAX, LINK_PROPERTY_CHARACTERS_MAX } from "./limits.ts";
 
 export interface AmqpError {
   readonly condition: string;
@@ -99,7 +100,9 @@ export class Codec {
     const { descriptor, value } = (field ?? {}) as { descriptor?: { value: unknown }; value?: unknown };
     // A source or a target; a transaction's coordinator has no address.
     const isTerminus = descriptor !== undefined && (descriptor.value === 0x28 || descriptor.value === 0x29);
-    return isTerminus && Array.isArray(value) ? textOf(this.#termini.unwrap(field)?.address) : null;
+    const address = isTerminus && Array.isArray(value) ? textOf(this.#termini.unwrap(field)?.address) : null;
+    // A link is kept until its client lets go of it, and its address with it.
+    return address !== null && address.length <= ADDRESS_CHARACTERS_MAX ? address : null;
   }
 
   decodeSaslInit(bytes: Buffer, from: number, to: number): SaslInit {
@@ -200,7 +203,8 @@ function textsOf(map: unknown): ReadonlyMap<string, string> {
   if (typeof map !== "object" || map === null) return found;
   for (const [key, value] of Object.entries(map)) {
     if (found.size >= PROPERTIES_MAX) break;
-    if (typeof value === "string") found.set(key, value);
+    if (typeof value === "string" && key.length + value.length <= LINK_PROPERTY_CHARACTERS_MAX)
+      found.set(key, value);
   }
   return found;
 }

@@ -21,9 +21,7 @@ import {
   LINK_BACKLOG_BYTES_MAX,
   LINK_MESSAGE_BYTES_MAX,
   LINK_NAME_BYTES_MAX,
-  LINKS_MAX,
   LINKS_PER_SESSION_MAX,
-  PARTIAL_BYTES_MAX,
   SENT_FRAME_BYTES_MAX,
   SESSIONS_MAX,
   INCOMING_WINDOW,
@@ -264,7 +262,8 @@ export class AmqpConnection extends FrameReader implements Swept, OutboxOwner {
   }
 
   #onAttach(session: Session, attach: AttachFields): CloseCode | null {
-    if (this.#linkCount >= LINKS_MAX || attach.name.length > LINK_NAME_BYTES_MAX) return "links_too_many";
+    if (this.#linkCount >= this.authority.linksMax || attach.name.length > LINK_NAME_BYTES_MAX)
+      return "links_too_many";
     const link = session.add(attach);
     if (typeof link === "string") return link;
     this.#linkCount++;
@@ -291,7 +290,7 @@ export class AmqpConnection extends FrameReader implements Swept, OutboxOwner {
   /** Bytes of unfinished messages, more or fewer. `false`: too many. */
   holdPartial(bytes: number): boolean {
     this.#partialBytes += bytes;
-    return this.#partialBytes <= PARTIAL_BYTES_MAX;
+    return this.#partialBytes <= this.authority.partialBytesMax;
   }
 
   /** Detaches every link of an identity. */

@@ -48,6 +48,8 @@ export class IncomingLink {
   /** We have sent DETACH: what still comes is ignored. */
   isDetached = false;
   credit = 0;
+  /** Of one message. Whoever serves the link may want less. */
+  messageBytesMax: number = LINK_MESSAGE_BYTES_MAX;
   deliveryCount: number;
   #window = 0;
   #unsettled = 0;
@@ -96,7 +98,7 @@ export class IncomingLink {
       this.#forgetParts();
       return null;
     }
-    if (this.#partBytes + to - from > LINK_MESSAGE_BYTES_MAX) {
+    if (this.#partBytes + to - from > this.messageBytesMax) {
       this.session.detach(this, REFUSED.tooLarge);
       return null;
     }

@@ -20,14 +20,28 @@ export const SESSIONS_MAX = 64;
 export const LINKS_PER_SESSION_MAX = 256;
 /** Links of one connection: so many devices of a child gateway. */
 export const LINKS_MAX = 2_048;
+/** The same while nobody has shown who they are: those of the token node, and some that are refused. */
+export const STRANGER_LINKS_MAX = 16;
 export const LINK_NAME_BYTES_MAX = 256;
+/** Addresses of links, and what a link's properties say: longer ones are ignored. */
+export const ADDRESS_CHARACTERS_MAX = 1_024;
+export const LINK_PROPERTY_CHARACTERS_MAX = 256;
 /** Identities that may have shown a token on one connection. */
 export const IDENTITIES_MAX = 1_024;
 
 /** Bytes of one message or batch on a telemetry link (contract §5.1). */
 export const LINK_MESSAGE_BYTES_MAX = 1_048_576;
+/** Bytes of a message on a link of the token node: a token, and whom it is of. */
+export const TOKEN_MESSAGE_BYTES_MAX = 16_384;
 /** Bytes of messages that have come in part, over all links of a connection. */
 export const PARTIAL_BYTES_MAX = 8 * 1_048_576;
+/** The same while nobody has shown who they are. */
+export const STRANGER_PARTIAL_BYTES_MAX = 65_536;
+/** What a request is recognised by, and its answer repeats: one that is longer counts as absent. */
+export const ECHOED_BYTES_MAX = 1_024;
+/** Answers that wait on one link for a client that gives no credit. */
+export const REPLIES_MAX = 128;
+export const REPLIES_BYTES_MAX = 4 * 1_048_576;
 /** Messages of one batch. */
 export const BATCH_MESSAGES_MAX = 1_024;
 

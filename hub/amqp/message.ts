@@ -2,6 +2,7 @@
  * An AMQP message as bytes (AMQP 3.2): where its sections and their fields lie. Checked as a whole before
  * anything of it is read; nothing is copied.
  */
+import { ECHOED_BYTES_MAX } from "./limits.ts";
 import {
   contentStart,
   descriptorAt,
@@ -195,9 +196,11 @@ export class MessageReader {
     return at < 0 ? null : textAt(this.bytes, at);
   }
 
-  /** A field's encoding, copied: what is echoed, whatever its type is. `null` when it is absent. */
+  /** A field's encoding, copied: what is echoed, whatever its type is. `null` when it is absent, or too long for that. */
   rawField(field: number): Buffer | null {
     const at = this.fields[field]!;
-    return at < 0 ? null : Buffer.from(this.bytes.subarray(at, skipValue(this.bytes, at)));
+    if (at < 0) return null;
+    const end = skipValue(this.bytes, at);
+    return end - at > ECHOED_BYTES_MAX ? null : Buffer.from(this.bytes.subarray(at, end));
   }
 }

@@ -1,14 +1,13 @@
 /** What waits for credit on a link of answers. Bounded: whoever asks and never reads loses the link. */
+import { REPLIES_BYTES_MAX, REPLIES_MAX } from "./limits.ts";
 import type { OutgoingLink, OutgoingUser } from "./outgoing-link.ts";
 import { REFUSED } from "./outcome.ts";
-
-/** Answers that may wait. */
-const REPLIES_MAX = 128;
 
 export class ReplyQueue implements OutgoingUser {
   readonly #link: OutgoingLink;
   readonly #onGone: () => void;
   #waiting: Buffer[] = [];
+  #waitingBytes = 0;
   #sequence = 0;
 
   /** `onGone`: the link has ended. */
@@ -22,8 +21,11 @@ export class ReplyQueue implements OutgoingUser {
   }
 
   send(message: Buffer): void {
-    if (this.#waiting.length >= REPLIES_MAX) return this.#link.session.detach(this.#link, REFUSED.replies);
+    const bytes = this.#waitingBytes + message.length;
+    if (this.#waiting.length >= REPLIES_MAX || bytes > REPLIES_BYTES_MAX)
+      return this.#link.session.detach(this.#link, REFUSED.replies);
     this.#waiting.push(message);
+    this.#waitingBytes = bytes;
     this.onCredit();
   }
 
@@ -32,7 +34,9 @@ export class ReplyQueue implements OutgoingUser {
       const tag = Buffer.allocUnsafe(4);
       tag.writeUInt32BE(this.#sequence++ >>> 0);
       // Settled: an answer that is lost with its connection is asked for again.
-      this.#link.send(this.#waiting.shift()!, tag, true, 0);
+      const message = this.#waiting.shift()!;
+      this.#waitingBytes -= message.length;
+      this.#link.send(message, tag, true, 0);
     }
   }
 
@@ -42,6 +46,7 @@ export class ReplyQueue implements OutgoingUser {
 
   onEnd(): void {
     this.#waiting = [];
+    this.#waitingBytes = 0;
     this.#onGone();
   }
 }

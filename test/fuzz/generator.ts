@@ -1,4 +1,5 @@
 /** Streams by seed and number: a session of somebody registered, well-formed, then mutated, and cut into writes. */
+import { amqpHoard } from "./amqp-hoard.ts";
 import { amqpSession } from "./amqp-session.ts";
 import { Draws } from "./draws.ts";
 import { mqttSession } from "./mqtt-session.ts";
@@ -21,12 +22,16 @@ const SHARES: Readonly<Record<Wire, number>> = {
 const WHOLE_PERCENT = 10;
 /** Of a hundred mutated ones, those whose beginning is left alone, so that they are let in. */
 const LET_IN_PERCENT = 60;
+/** Of a hundred streams of AMQP, those of somebody who comes without a token, and to stay. */
+const HOARD_PERCENT = 8;
 /** Pieces that are left alone then: of AMQP, to BEGIN, and to the token that came in a message. */
 const SPARED_MIN = { mqtt: 1, amqp: 8 } as const;
 
 export function streamOf(seed: number, index: number, { members }: Population): Stream {
   const draws = new Draws(seed, index);
   const wire = wireOf(draws.below(100));
+  if (wire === "amqp" && draws.chance(HOARD_PERCENT))
+    return { wire, index, pieces: amqpHoard(draws), cut: "pieces", farewell: "stay" };
   const pieces = piecesOf(wire, draws, draws.pick(members));
   const cut = draws.pick([
     "pieces",

@@ -11,7 +11,7 @@ import { populationOf, type Population } from "./population.ts";
 import type { Ports } from "./sender.ts";
 
 /** A canary's message takes so long at most, ms: on a machine that does other things as well. */
-export const SERVED_MS_MAX = 5_000;
+export const SERVED_MS_MAX = 10_000;
 /**
  * Anonymous memory beyond that of a hub with its canaries and nobody else, bytes: what all connections of the fuzzer
  * together may make the hub hold at once, and a heap that is collected when it is worth it.
