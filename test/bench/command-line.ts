@@ -15,7 +15,8 @@ export const USAGE = `usage: npm run bench -- e2e [options]         rates, laten
        npm run bench -- wear [options]        bytes on the disk per message; linger against latency
        npm run bench -- backlog [options]     millions of messages for a module that is away
        npm run bench -- disturbance [options] latency during checkpoints, and while artifacts are verified
-       npm run bench -- connections [options] ten thousand idle connections, plain and over TLS
+       npm run bench -- connections [options] ten thousand connections, plain and over TLS; then what amqp does
+       npm run bench -- amqp [options]        processor time per message over AMQP
        npm run bench -- profile LOAD          where the time goes, thread by thread
 
   --json           the report as JSON
@@ -28,7 +29,7 @@ e2e:
   --peers NAME,... leave out the others
   --variant NAME:KEY=VALUE,...   the gateway once more with another store, such as linger0:lingerMs=0
   --slow-disk MS   every flush takes this much longer, for every server, such as 3ms
-wear, disturbance, connections:
+wear, disturbance, connections, amqp:
   --quick          windows of a second, few connections: whether it runs, no figures
 profile:
   --cpu-prof DIR   leave processor profiles of its threads there, too; they cost time themselves

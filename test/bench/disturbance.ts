@@ -147,7 +147,8 @@ async function loadWithApplies(plan: DisturbancePlan) {
   );
 }
 
-const pacedLoad = (
+/** A paced load that says of each second how late its acknowledgements were. */
+export const pacedLoad = (
   target: LoadTarget,
   secs: number,
   warmup: number,
@@ -157,7 +158,8 @@ const pacedLoad = (
   return runLoad(target, { publishers, window, rate, subscribers, timeline: true }, { warmup, secs });
 };
 
-async function during(
+/** A load, and what goes on meanwhile: `observe` says when. */
+export async function during(
   load: Promise<LoadResult>,
   observe: (ended: AbortSignal) => Promise<readonly Interval[]>,
 ): Promise<Observed & { readonly result: LoadResult }> {
@@ -173,7 +175,8 @@ async function during(
   }
 }
 
-const nowMicros = (): number => Number(process.hrtime.bigint() / 1000n);
+/** In the clock that loads tell their times in. */
+export const nowMicros = (): number => Number(process.hrtime.bigint() / 1000n);
 
 async function checkpointIntervals(gateway: Gateway, ended: AbortSignal): Promise<readonly Interval[]> {
   const intervals: Interval[] = [];

@@ -8,16 +8,17 @@ import { createParts, type GatewayParts } from "./gateway-parts.ts";
 import type { GatewayAnswer, GatewayConfig, GatewayReady, GatewayRequest } from "./gateway-protocol.ts";
 
 async function start({ hub, modules, threads }: GatewayParts, config: GatewayConfig): Promise<GatewayReady> {
-  const { gatewayId, storeDir, store } = config;
-  const listeners = [{ protocol: "mqtt", host: "127.0.0.1", port: 0 }] as const;
+  const { gatewayId, storeDir, store, isAmqp } = config;
+  const protocols = isAmqp ? (["mqtt", "amqp"] as const) : (["mqtt"] as const);
+  const listeners = protocols.map((protocol) => ({ protocol, host: "127.0.0.1", port: 0 }));
   const started = await hub.start({ gatewayId, storeDir, store, listeners });
   // All at once: they share their groups, where one by one each would wait for a flush of its own.
   await Promise.all(config.identities.map((identity) => hub.addIdentity(identity)));
   for (const name of config.modules) await modules.start(name);
   await hub.setRoutes(config.routes);
   const { recoveryMs, recovered } = started;
-  const { port } = started.listeners[0]!;
-  return { port, pid: process.pid, recoveryMs, recovered, threads: [...threads] };
+  const [port = 0, amqpPort = 0] = started.listeners.map((listener) => listener.port);
+  return { port, amqpPort, pid: process.pid, recoveryMs, recovered, threads: [...threads] };
 }
 
 async function answer(work: Promise<object>): Promise<void> {

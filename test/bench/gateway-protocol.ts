@@ -14,12 +14,16 @@ export interface GatewayConfig {
   readonly store: StoreConfig;
   readonly identities: readonly KeyedIdentity[];
   readonly routes: RouteTable;
+  /** An AMQP listener beside the one for MQTT. */
+  readonly isAmqp: boolean;
   /** Instances of the counter module; routes name them. */
   readonly modules: readonly string[];
 }
 
 export interface GatewayReady {
   readonly port: number;
+  /** 0 = there is none. */
+  readonly amqpPort: number;
   readonly pid: number;
   /** What the hub says of opening its store, see `HubStarted`. */
   readonly recoveryMs: number;

@@ -50,8 +50,16 @@ export function routesThrough(chain: readonly string[], inputBytesMax?: number):
   return { ...table, queues: Object.fromEntries(bounds) };
 }
 
+/** What devices send is kept in the log, and goes nowhere else. */
+export const routesIntoLog: RouteTable = {
+  timeToLiveSecs: TIME_TO_LIVE_SECS,
+  routes: { log: { route: "FROM /messages/* INTO $upstream" } },
+};
+
 export interface Gateway {
   readonly port: number;
+  /** 0 unless it was asked for. */
+  readonly amqpPort: number;
   readonly pid: number;
   /** What the hub says of opening its store, see `HubStarted`. */
   readonly recoveryMs: number;
@@ -79,6 +87,10 @@ export interface GatewayOptions {
   readonly chain?: readonly string[];
   /** Running when it is ready; those of the chain unless said otherwise. */
   readonly modules?: readonly string[];
+  /** Instead of those through the chain. */
+  readonly routes?: RouteTable;
+  /** Whether there is an AMQP listener, too. */
+  readonly isAmqp?: boolean;
   /** What one input may hold; the hub's own bound unless said otherwise. */
   readonly inputBytesMax?: number;
   readonly store?: Partial<StoreConfig>;
@@ -99,7 +111,8 @@ export async function startGateway(folder: string, options: GatewayOptions): Pro
     wasmFile: await buildCounter(folder),
     store: { ...STORE_DEFAULTS, ...store },
     identities: [...identities, sink],
-    routes: routesThrough(chain, inputBytesMax),
+    routes: options.routes ?? routesThrough(chain, inputBytesMax),
+    isAmqp: options.isAmqp ?? false,
     modules: options.modules ?? chain,
   };
   return launch(config, { devices: identities.map(deviceClient), sink: sinkClient(sink) }, options);

@@ -9,6 +9,7 @@ import { availableParallelism, release } from "node:os";
 import { join, resolve } from "node:path";
 import { SandpiperError } from "../../abi/index.ts";
 import { STORE_DEFAULTS } from "../../hub/face.ts";
+import { AMQP_COST_PLAN, amqpCostReport, QUICK_AMQP_COST } from "./amqp-cost.ts";
 import { backlogReport } from "./backlog.ts";
 import {
   backlogMessages,
@@ -29,6 +30,7 @@ import { DISTURBANCE_PLAN, disturbanceReport, QUICK_DISTURBANCE } from "./distur
 import { endToEndReport, SUBJECT } from "./end-to-end.ts";
 import { footprintReport } from "./footprint.ts";
 import {
+  amqpTable,
   backlogTable,
   connectionsTable,
   disturbanceTable,
@@ -120,7 +122,14 @@ const disturbance: Command = async ({ values }, folder) => {
 const connections: Command = async ({ values }, folder) => {
   const plan = values.quick ? QUICK_CONNECTIONS : CONNECTIONS_PLAN;
   const report = await connectionsReport({ ...plan, folder }, progress);
-  const text = [connectionsTable(report), verdictLines(report.targets)].join("\n\n");
+  const tables = [connectionsTable(report), amqpTable(report.amqp)];
+  return { report, text: [...tables, verdictLines(report.targets)].join("\n\n"), faults: report.faults };
+};
+
+const amqp: Command = async ({ values }, folder) => {
+  const plan = values.quick ? QUICK_AMQP_COST : AMQP_COST_PLAN;
+  const report = await amqpCostReport({ ...plan, folder }, progress);
+  const text = [amqpTable(report), verdictLines(report.targets)].join("\n\n");
   return { report, text, faults: report.faults };
 };
 
@@ -139,6 +148,7 @@ const COMMANDS = new Map<string, readonly [command: Command, operands: number]>(
   ["backlog", [backlog, 0]],
   ["disturbance", [disturbance, 0]],
   ["connections", [connections, 0]],
+  ["amqp", [amqp, 0]],
   ["profile", [profile, 1]],
 ]);
 

@@ -1,4 +1,5 @@
 /** The tables of docs/performance.md, as they are pasted there. Pure. */
+import type { AmqpCostReport } from "./amqp-cost.ts";
 import type { BacklogReport } from "./backlog.ts";
 import type { ConnectionsReport } from "./connections.ts";
 import type { Disturbance, DisturbanceReport } from "./disturbance.ts";
@@ -96,6 +97,30 @@ export function connectionsTable({ connections, plain, tls }: ConnectionsReport)
     `${figures.idlePercent.toFixed(1)} %`,
   ]);
   const headings = [`${connections} idle`, "RSS", "Anonymous", "Each", "Connects per second", "Processor"];
+  return markdown([headings, ...rows]);
+}
+
+export function amqpTable({ in: inward, inAndOut, targets }: AmqpCostReport): string {
+  const rows = (
+    [
+      ["in", inward],
+      ["in and out", inAndOut],
+    ] as const
+  ).map(([name, { messagesPerSecond, cpuMicros, hubMicros }], i) => [
+    name,
+    thousands(messagesPerSecond),
+    `${cpuMicros.toFixed(1)} µs`,
+    `${hubMicros.toFixed(1)} µs`,
+    ...reached(targets[i]),
+  ]);
+  const headings = [
+    "AMQP",
+    "Messages per second",
+    "Processor per message",
+    "Hub's thread",
+    "Must",
+    "Reached",
+  ];
   return markdown([headings, ...rows]);
 }
 

@@ -112,6 +112,10 @@ function threadTimes(pid: number): ThreadTimes {
   return { atMs: performance.now(), threads: new Map(threads) };
 }
 
+/** Time on a processor of each thread so far, µs, by its id. */
+export const runningMicros = (pid: number): ReadonlyMap<number, number> =>
+  new Map([...threadTimes(pid).threads].map(([id, { runningNanos }]) => [id, runningNanos / 1000]));
+
 type Share = Omit<ThreadShare, "thread" | "cpuMicrosPerMessage"> & { readonly id: number };
 
 /** Of the threads that were there at both times. */

@@ -101,6 +101,20 @@ export const CONNECTION_TARGETS = {
   plainMegabytes: { row: 8, figure: "plain, RSS", unit: "MB", direction: "at most", must: 180, stretch: 150 },
   tlsMegabytes: { row: 8, figure: "TLS, RSS", unit: "MB", direction: "at most", must: 450 },
   tlsConnects: { row: 9, figure: "TLS connects", unit: "/s", direction: "at least", must: 1000 },
+  othersMs: { row: 9, figure: "ack p99 of others meanwhile", unit: "ms", direction: "at most", must: 20 },
+} as const satisfies Record<string, Target>;
+
+/** Processor time of the gateway per message over AMQP. */
+export const AMQP_TARGETS = {
+  inMicros: { row: 10, figure: "AMQP: in", unit: "µs", direction: "at most", must: 20, stretch: 15 },
+  inAndOutMicros: {
+    row: 10,
+    figure: "AMQP: in and out",
+    unit: "µs",
+    direction: "at most",
+    must: 50,
+    stretch: 40,
+  },
 } as const satisfies Record<string, Target>;
 
 /** At the block device, of a message of 300 B. */

@@ -75,15 +75,6 @@ export const MUTANTS: readonly FuzzMutant[] = [
     caught: /thread has ended/,
   },
   {
-    name: "lets strangers leave as much unfinished as anybody",
-    mutation: {
-      file: "hub/amqp/authority.js",
-      from: "this.isEmpty ? STRANGER_PARTIAL_BYTES_MAX : PARTIAL_BYTES_MAX",
-      to: "32 * PARTIAL_BYTES_MAX",
-    },
-    caught: /anonymous memory rose/,
-  },
-  {
     name: "keeps some of every connection",
     mutation: {
       file: "hub/mqtt/connection.js",

@@ -5,9 +5,9 @@ import { answersOf, type Depth } from "./answers.ts";
 import type { Piece, Stream, Wire } from "./stream.ts";
 
 /** How long an answer is waited for, ms: a hub under load may take its time, and then the stream goes on without. */
-const ANSWER_WAIT_MS = 60;
+const ANSWER_WAIT_MS = 150;
 /** How long what is said last may be answered, ms. */
-const LAST_WAIT_MS = 25;
+const LAST_WAIT_MS = 40;
 /** No stream takes longer, ms. */
 const STREAM_MS_MAX = 3_000;
 /** Writes of a stream that is cut finely; then the rest goes in one. */
