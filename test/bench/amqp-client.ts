@@ -145,9 +145,31 @@ const AT = { DELIVERY_ID: 8 + 3 + 9 + 1 + 1 } as const;
 function transferOf(): Buffer {
   const body = Buffer.alloc(BODY_BYTES, "x");
   const message = rhea.message.encode({ body: rhea.message.data_section(body) });
+  // Behind the list's size and count: handle 0, the id, a tag, format 0, not settled.
   const fields = Buffer.from([
-    ...[0x00, 0x53, CODE.TRANSFER, 0xd0, 0, 0, 0, 0, 0, 0, 0, 5],
-    ...[0x43, 0x70, 0, 0, 0, 0, 0xa0, 1, 0x74, 0x43, 0x42],
+    0x00,
+    0x53,
+    CODE.TRANSFER,
+    0xd0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    5,
+    0x43,
+    0x70,
+    0,
+    0,
+    0,
+    0,
+    0xa0,
+    1,
+    0x74,
+    0x43,
+    0x42,
   ]);
   fields.writeUInt32BE(fields.length - 8, 4);
   const header = Buffer.alloc(FRAME_BYTES_MIN);

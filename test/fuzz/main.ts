@@ -45,9 +45,12 @@ async function run(seed: number, seconds: number, isJson: boolean): Promise<bool
   for (const breach of result.breaches) say(breach);
   if (result.suspects.length > 0) say(await keep(result));
   const breaches = [...disagreements, ...result.breaches];
-  const { figures, canaries, peakRiseBytes } = result;
+  const { canaries, peakRiseBytes } = result;
+  const { wires, pieces, mutatedPieces } = result.figures;
   print(
-    isJson ? JSON.stringify({ ...figures, canaries, peakRiseBytes, breaches, seed }) : figuresLine(result),
+    isJson
+      ? JSON.stringify({ wires, pieces, mutatedPieces, canaries, peakRiseBytes, breaches, seed })
+      : figuresLine(result),
   );
   return breaches.length === 0;
 }

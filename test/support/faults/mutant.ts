@@ -13,6 +13,9 @@ const ROOT = fileURLToPath(
 /** What of the build a process with a hub and modules needs. */
 const PARTS = ["abi", "hub", "host", "test/support", "test/bench"];
 
+/** The hub's thread in one file. Where it is no longer there, this has to know where it is now. */
+const BUNDLE = "hub/thread/thread.bundle.js";
+
 export interface Mutation {
   /** Below `dist/`. */
   readonly file: string;
@@ -33,7 +36,7 @@ export class Mutant implements Disposable {
       mkdirSync(join(dist, part), { recursive: true });
       cpSync(join(ROOT, "dist", part), join(dist, part), { recursive: true });
     }
-    rmSync(join(dist, "hub/thread.bundle.js"), { force: true }); // it would run instead of the file that is changed
+    rmSync(join(dist, BUNDLE)); // it would run instead of the file that is changed
     writeFileSync(join(this.#dir, "package.json"), '{ "type": "module" }');
     symlinkSync(join(ROOT, "node_modules"), join(this.#dir, "node_modules"));
     const path = join(dist, file);
