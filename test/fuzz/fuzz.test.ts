@@ -9,11 +9,12 @@ import { runFuzz } from "./fuzz.ts";
 import { MUTANTS, tryMutant } from "./mutants.ts";
 
 const SECONDS = 3;
+const STREAMS_MIN = 80;
 const QUICK_MUTANT = "believes that the link of a transfer is there";
 
 test("a hub that is lied to stays up, within its memory, and serves those who do not lie [J6]", async () => {
   const { seed } = seeded("fuzz");
-  const result = await runFuzz({ seed: Math.abs(seed), seconds: SECONDS });
+  const result = await runFuzz({ seed: Math.abs(seed), seconds: SECONDS, streamsMin: STREAMS_MIN });
   console.info(figuresLine(result));
   expect(result.breaches).toEqual([]);
   const { mqtt, amqp } = result.figures.wires;

@@ -8,11 +8,12 @@ import type { Stream } from "./stream.ts";
 import { Target } from "./target.ts";
 
 /** Connections that are being used at once. */
-const SENDERS = 6;
+const SENDERS = 10;
 /** How often the hub is looked at, ms. */
 const WATCH_MS = 100;
 /** How often the hub is asked to do something with the clients, ms. */
 const POKE_MS = 60;
+const PATIENCE = 10;
 /** What went on last before something was wrong. */
 const SUSPECTS_MAX = 64;
 /** No stream of a run has such a number. */
@@ -21,6 +22,8 @@ const POKES_PART = -1;
 export interface FuzzOptions {
   readonly seed: number;
   readonly seconds: number;
+  /** Goes on until as many streams were sent, for `PATIENCE` times as long at most: on a machine that is busy. */
+  readonly streamsMin?: number;
   /** Another build than this one: a mutant. Ends in `/`. */
   readonly dist?: URL;
   readonly onProgress?: (outcome: Outcome) => void;
@@ -33,10 +36,16 @@ export interface FuzzResult extends Outcome {
   readonly suspects: readonly Stream[];
 }
 
-export async function runFuzz({ seed, seconds, dist, onProgress }: FuzzOptions): Promise<FuzzResult> {
+export async function runFuzz({
+  seed,
+  seconds,
+  streamsMin = 0,
+  dist,
+  onProgress,
+}: FuzzOptions): Promise<FuzzResult> {
   await using target = await Target.start(seed, dist);
   using sender = new Sender(target.ports);
-  const run = new Run(seed, target, sender, seconds * 1000);
+  const run = new Run(seed, target, sender, { durationMs: seconds * 1000, streamsMin });
   const progress = setInterval(() => onProgress?.(run.outcome), 5_000);
   try {
     await run.toItsEnd();
@@ -46,11 +55,18 @@ export async function runFuzz({ seed, seconds, dist, onProgress }: FuzzOptions):
   return run.result();
 }
 
+interface Length {
+  readonly durationMs: number;
+  readonly streamsMin: number;
+}
+
 class Run {
   readonly #seed: number;
   readonly #target: Target;
   readonly #sender: Sender;
   readonly #endMs: number;
+  readonly #lastMs: number;
+  readonly #streamsMin: number;
   readonly #figures = new Figures();
   readonly #underWay = new Map<number, Stream>();
   readonly #finished: Stream[] = [];
@@ -58,15 +74,18 @@ class Run {
   #suspects: readonly Stream[] = [];
   #next = 0;
 
-  constructor(seed: number, target: Target, sender: Sender, durationMs: number) {
+  constructor(seed: number, target: Target, sender: Sender, { durationMs, streamsMin }: Length) {
     this.#seed = seed;
     this.#target = target;
     this.#sender = sender;
     this.#endMs = performance.now() + durationMs;
+    this.#lastMs = performance.now() + PATIENCE * durationMs;
+    this.#streamsMin = streamsMin;
   }
 
   get #isOver(): boolean {
-    return this.#breaches.length > 0 || performance.now() > this.#endMs;
+    const end = this.#figures.streams < this.#streamsMin ? this.#lastMs : this.#endMs;
+    return this.#breaches.length > 0 || performance.now() > end;
   }
 
   async toItsEnd(): Promise<void> {
