@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Draws } from "./draws.ts";
 import { canaryFigures, Figures, shallows, type Outcome } from "./figures.ts";
 import { streamOf } from "./generator.ts";
-import { Sender } from "./sender.ts";
+import { Sender, STAYING_MAX } from "./sender.ts";
 import type { Stream } from "./stream.ts";
 import { Target } from "./target.ts";
 
@@ -14,6 +14,8 @@ const WATCH_MS = 100;
 /** How often the hub is asked to do something with the clients, ms. */
 const POKE_MS = 60;
 const PATIENCE = 10;
+/** Runs that are as long begin with a crowd of strangers who hoard: it takes a while. */
+const CROWD_MS_MIN = 30_000;
 /** What went on last before something was wrong. */
 const SUSPECTS_MAX = 64;
 /** No stream of a run has such a number. */
@@ -67,6 +69,7 @@ class Run {
   readonly #endMs: number;
   readonly #lastMs: number;
   readonly #streamsMin: number;
+  readonly #crowd: number;
   readonly #figures = new Figures();
   readonly #underWay = new Map<number, Stream>();
   readonly #finished: Stream[] = [];
@@ -81,6 +84,7 @@ class Run {
     this.#endMs = performance.now() + durationMs;
     this.#lastMs = performance.now() + PATIENCE * durationMs;
     this.#streamsMin = streamsMin;
+    this.#crowd = durationMs >= CROWD_MS_MIN ? STAYING_MAX : 0;
   }
 
   get #isOver(): boolean {
@@ -98,7 +102,7 @@ class Run {
 
   async #send(): Promise<void> {
     while (!this.#isOver) {
-      const stream = streamOf(this.#seed, this.#next++, this.#target.population);
+      const stream = streamOf(this.#seed, this.#next++, this.#target.population, this.#crowd);
       this.#underWay.set(stream.index, stream);
       const heard = await this.#sender.say(stream);
       this.#underWay.delete(stream.index);

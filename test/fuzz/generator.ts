@@ -23,14 +23,15 @@ const WHOLE_PERCENT = 10;
 /** Of a hundred mutated ones, those whose beginning is left alone, so that they are let in. */
 const LET_IN_PERCENT = 60;
 /** Of a hundred streams of AMQP, those of somebody who comes without a token, and to stay. */
-const HOARD_PERCENT = 8;
+const HOARD_PERCENT = 5;
 /** Pieces that are left alone then: of AMQP, to BEGIN, and to the token that came in a message. */
 const SPARED_MIN = { mqtt: 1, amqp: 8 } as const;
 
-export function streamOf(seed: number, index: number, { members }: Population): Stream {
+/** @param crowd streams at the beginning of a run that are all of such strangers: as many as stay at once */
+export function streamOf(seed: number, index: number, { members }: Population, crowd = 0): Stream {
   const draws = new Draws(seed, index);
-  const wire = wireOf(draws.below(100));
-  if (wire === "amqp" && draws.chance(HOARD_PERCENT))
+  const wire = index < crowd ? "amqp" : wireOf(draws.below(100));
+  if (index < crowd || (wire === "amqp" && draws.chance(HOARD_PERCENT)))
     return { wire, index, pieces: amqpHoard(draws), cut: "pieces", farewell: "stay" };
   const pieces = piecesOf(wire, draws, draws.pick(members));
   const cut = draws.pick([

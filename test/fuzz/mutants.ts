@@ -95,7 +95,12 @@ export interface MutantOutcome {
 
 export async function tryMutant({ mutation, caught }: FuzzMutant, seed: number): Promise<MutantOutcome> {
   using mutant = new Mutant(mutation);
-  const { breaches } = await runFuzz({ seed, seconds: SECONDS_MAX, streamsMin: STREAMS_MIN, dist: mutant.dist });
+  const { breaches } = await runFuzz({
+    seed,
+    seconds: SECONDS_MAX,
+    streamsMin: STREAMS_MIN,
+    dist: mutant.dist,
+  });
   const story = breaches.join("; ");
   return { isCaught: caught.test(story), story };
 }

@@ -13,7 +13,7 @@ const STREAM_MS_MAX = 3_000;
 /** Writes of a stream that is cut finely; then the rest goes in one. */
 const WRITES_MAX = 400;
 /** Connections that stay when their stream is over; then the oldest goes. */
-const STAYING_MAX = 24;
+export const STAYING_MAX = 64;
 
 export interface Heard {
   readonly seen: ReadonlySet<Depth>;
