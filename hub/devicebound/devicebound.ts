@@ -11,6 +11,7 @@ import {
   entryDeadline,
   frameLength,
   PROPERTY_ID,
+  SandpiperError,
   writeFrame,
   writeUid,
 } from "../../abi/index.ts";
@@ -189,7 +190,7 @@ export class Devicebound {
       );
     }
     if (found !== undefined) return found;
-    throw new DeviceboundError("SP_IDENTITY_UNKNOWN", `identity: "${deviceId}" does not exist`, {
+    throw new SandpiperError("SP_IDENTITY_UNKNOWN", `identity: "${deviceId}" does not exist`, {
       hint: "see: sandpiper device list",
       details: { deviceId },
     });
