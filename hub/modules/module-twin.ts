@@ -9,7 +9,7 @@ import type { Section } from "../twins/twin.ts";
 import type { TwinName, Twins } from "../twins/twins.ts";
 import { desiredRecord } from "./feature-records.ts";
 
-/** Reports of one result that are looked at: one for each record, and then some. */
+/** Reports of one result that are looked at: one for each record, and as many again. */
 const REPORTS_MAX = 1_024;
 
 export class ModuleTwin {

@@ -14,8 +14,8 @@ import { freePort, RunGateway } from "./run-gateway.ts";
 
 const FIXTURE = new URL("../fixtures/modules-as/services.ts", import.meta.url);
 const ID = "gw";
-const SETUP_MS_MAX = 120_000;
-const WAIT = { timeout: 20_000, interval: 20 };
+const SETUP_MS_MAX = 240_000;
+const WAIT = { timeout: 40_000, interval: 20 };
 
 let gateway: RunGateway;
 let amqps: number;
