@@ -53,6 +53,15 @@ const REASONS = {
   signature: "token is signed with another key",
 } as const;
 
+/** What the links of an identity that is a client no longer are told, and its connection if there is no other. */
+const ENDS: Readonly<Record<Exclude<ClientEnd, "shutdown">, readonly [AmqpError, CloseCode]>> = {
+  taken_over: [REFUSED.stolen, "taken_over"],
+  token_expired: [REFUSED.expired, "token_expired"],
+  identity_removed: [REFUSED.removed, "unauthorized"],
+  identity_disabled: [REFUSED.removed, "unauthorized"],
+  no_progress: [REFUSED.unsettled, "unsettled"],
+};
+
 export interface AmqpClientsOptions {
   readonly engine: Engine;
   readonly clients: Clients;
@@ -119,12 +128,9 @@ class AmqpClient implements ClientChannel, ClientServices {
   }
 
   end(why: ClientEnd): void {
-    const { name } = this.client;
-    if (why === "taken_over") this.connection.revoke(name, REFUSED.stolen, "taken_over");
-    else if (why === "no_progress") this.connection.detachIdentity(name, REFUSED.unsettled);
-    else if (why === "token_expired") this.connection.revoke(name, REFUSED.expired, "token_expired");
-    else if (why !== "shutdown") this.connection.revoke(name, REFUSED.removed, "unauthorized");
-    else this.connection.close("shutdown");
+    if (why === "shutdown") return this.connection.close("shutdown");
+    const [error, code] = ENDS[why];
+    this.connection.revoke(this.client.name, error, code);
   }
 
   // ---- From its links ----

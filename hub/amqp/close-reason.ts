@@ -42,6 +42,7 @@ const TABLE = {
   unauthorized: row("amqp:unauthorized-access", "no identity was shown in time, or it is one no longer"),
   taken_over: row("amqp:link:stolen", "same identity connected again"),
   token_expired: row("amqp:unauthorized-access", "token has expired"),
+  unsettled: row("amqp:resource-limit-exceeded", "client does not settle what it is sent"),
   shutdown: row("amqp:connection:forced", "hub is stopping"),
 } as const;
 

@@ -293,18 +293,13 @@ export class AmqpConnection extends FrameReader implements Swept, OutboxOwner {
     return this.#partialBytes <= this.authority.partialBytesMax;
   }
 
-  /** Detaches every link of an identity. */
-  detachIdentity(name: string, error: AmqpError): void {
+  /** An identity is no longer what it showed. The connection ends with the last one. */
+  revoke(name: string, error: AmqpError, code: CloseCode): void {
+    this.authority.forget(name);
+    if (this.authority.isEmpty) return this.#linger(code);
     for (const session of this.#sessions.values()) {
       for (const link of session.links()) if (link.identity === name) session.detach(link, error);
     }
-  }
-
-  /** An identity is no longer what it showed. The connection ends with the last one. */
-  revoke(name: string, error: AmqpError, code: "taken_over" | "token_expired" | "unauthorized"): void {
-    this.authority.forget(name);
-    if (this.authority.isEmpty) return this.#linger(code);
-    this.detachIdentity(name, error);
   }
 
   close(code: CloseCode): void {

@@ -118,6 +118,25 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
     expect(added.map((trouble) => trouble.what)).toContainEqual(expect.stringContaining(why));
   });
 
+  test("a module with the token of its device is an UnauthorizedError", async () => {
+    const owner = await gateway.identity(`owner-${transport}`);
+    const { moduleId } = await gateway.identity(owner.deviceId, "m");
+    const provider = new device.SharedAccessSignatureAuthenticationProvider({
+      host: HOSTNAME,
+      gatewayHostName: gateway.hostFor(transport),
+      deviceId: owner.deviceId,
+      moduleId: moduleId!,
+      sharedAccessSignature: tokenOf(owner, nowSecs() + 3600),
+    });
+    const client = device.ModuleClient.fromAuthenticationProvider(provider, constructorOf(transport));
+    const use = async () => {
+      await gateway.open(client);
+      await within("acknowledgement", client.sendOutputEvent("out", new device.Message("x")));
+    };
+    await expect(use()).rejects.toMatchObject({ name: "UnauthorizedError" });
+    expect(await gateway.logged(`${owner.deviceId}/m`)).toEqual([]);
+  });
+
   test("a certificate of a stranger is an UnauthorizedError", async () => {
     const name = `stranger-${transport}`;
     await gateway.certified(name);

@@ -72,6 +72,33 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
     expect(propertiesOf(events[0]!)).toEqual(ODD);
   });
 
+  test("what else the SDK says of a message is logged as what it is", async () => {
+    const name = `system-${transport}`;
+    const client = await gateway.device(transport, await gateway.identity(name));
+    const expiry = Date.now() + 3_600_000;
+    const sent = new device.Message("x");
+    sent.userId = "somebody";
+    sent.interfaceId = "urn:interface:1";
+    // A `Date` is more than its encoder for AMQP can take.
+    sent.expiryTimeUtc = isMqtt(transport) ? new Date(expiry) : expiry;
+    sent.properties.add("dt-subject", "component");
+    sent.properties.add(
+      isMqtt(transport) ? "$.ctime" : "iothub-creation-time-utc",
+      "2026-11-24T10:00:00.000Z",
+    );
+    await within("acknowledgement", client.sendEvent(sent));
+    const [event] = await gateway.logged(name);
+    expect(systemOf(event!)).toEqual({
+      "absolute-expiry-time": new Date(expiry).toISOString(),
+      creationTime: "2026-11-24T10:00:00.000Z",
+      "dt-subject": "component",
+      "iothub-interface-id": "urn:interface:1",
+      // The SDK sends the one over MQTT alone, the other over AMQP alone.
+      ...(isMqtt(transport) ? { userId: "somebody" } : { to: `/devices/${name}/messages/events` }),
+    });
+    expect(event!.properties).toEqual([]);
+  });
+
   test("a message of almost 256 KB is taken, one that is larger with its properties refused, and the next taken", async () => {
     const name = `large-${transport}`;
     const client = await gateway.device(transport, await gateway.identity(name));

@@ -42,6 +42,8 @@ export const SURFACE: readonly SurfaceRow[] = [
     "an output is an input, with ids, type, encoding",
   ),
   row("`abandon`, `reject` of an input message", AMQP, "abandons and rejects what it is given"),
+  row("Messages to a device: `message`, `complete`", ALL, "a message to a device arrives as it was sent"),
+  row("`abandon`, `reject` of a message to a device", AMQP, "a message that is abandoned comes again"),
   row("`getTwin`, reported and desired properties", ALL, "a %s reads its twin, reports and takes back"),
   row("`onDeviceMethod`, `onMethod`", ALL, "a %s is called with any JSON"),
   row("Refusal as `UnauthorizedError`", ALL, "%s is an UnauthorizedError, and the operator is told why"),
