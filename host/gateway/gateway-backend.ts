@@ -20,6 +20,7 @@ export interface GatewayView {
   agent: GatewayAgent | null;
   readonly workload: Pick<Workload, "environment" | "changed">;
   listeners: GatewayStatus["listeners"];
+  managementUrl: string | null;
   /** Of the certificate that expires first; null without TLS listeners. */
   readonly certificateNotAfter: string | null;
 }
@@ -62,6 +63,7 @@ async function statusOf(view: GatewayView): Promise<GatewayStatus> {
     state: stateOf(view.phase, state),
     startedAt,
     listeners,
+    managementUrl: view.managementUrl,
     hub: state === "ok" ? await keeper.hub.status().catch(() => null) : null,
     hubRestarts: restarts,
     hubFailure: failure,

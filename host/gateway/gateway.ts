@@ -156,6 +156,7 @@ async function startGateway(
     agent: null,
     workload,
     listeners: [],
+    managementUrl: null,
     get certificateNotAfter() {
       return certificates.notAfter;
     },
@@ -170,7 +171,7 @@ async function startGateway(
   const hub = keeper.start(hubConfig).catch((error: unknown) => vaultKey.explain(error));
   // Who is awaited second may fail first.
   hub.catch(() => {});
-  await management;
+  view.managementUrl = (await management).url;
   const { listeners, recoveryMs, recovered } = await hub;
   view.listeners = listeners;
   certificates.watch((changed) => keeper.setCertificates(changed));
@@ -267,13 +268,17 @@ async function boot(agent: GatewayAgent, log: Log): Promise<void> {
 }
 
 async function startManagement(
-  { socket }: GatewayPaths,
+  { socket, managementToken }: GatewayPaths,
   backend: ManagementBackend,
-  { management: { bodyBytesMax } }: GatewayConfig,
+  { management: { bodyBytesMax, listen } }: GatewayConfig,
   log: Log,
 ): Promise<ManagementServer> {
   const { startManagementServer } = await import("../management/server.ts");
-  return startManagementServer(backend, { socket, bodyBytesMax, log });
+  const options = { socket, bodyBytesMax, log };
+  if (listen === undefined) return startManagementServer(backend, options);
+  const { takeManagementToken } = await import("../folder/management-token.ts");
+  const token = await takeManagementToken(managementToken);
+  return startManagementServer(backend, { ...options, port: { address: listen, token } });
 }
 
 const certificatesOf = (

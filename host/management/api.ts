@@ -47,6 +47,8 @@ export interface GatewayStatus {
   readonly state: GatewayState;
   readonly startedAt: string;
   readonly listeners: readonly ListenerStatus[];
+  /** Of the management port; `null` when there is the socket alone. */
+  readonly managementUrl: string | null;
   /** `null` while there is no hub to ask. */
   readonly hub: HubStatus | null;
   /** How often the hub had to be re-made since the gateway started, and why the last time. */

@@ -105,6 +105,7 @@ export const GATEWAY_STATUS = object<GatewayStatus>("GatewayStatus", {
   state: words("starting", "running", "degraded", "failed", "stopping"),
   startedAt: time,
   listeners: list(object<ListenerStatus>("Listener", { protocol: string, host: string, port: count })),
+  managementUrl: nullable(string),
   hub: nullable(HUB_STATUS),
   hubRestarts: count,
   hubFailure: nullable(string),

@@ -33,6 +33,7 @@ const status = {
   state: "running" as const,
   startedAt: new Date(0).toISOString(),
   listeners: [{ protocol: "mqtt", host: "0.0.0.0", port: 1883 }],
+  managementUrl: null,
   hub: null,
   hubRestarts: 0,
   hubFailure: null,
