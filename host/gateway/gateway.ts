@@ -197,10 +197,10 @@ async function takeLocks(paths: GatewayPaths, onStop: OnStop): Promise<void> {
   onStop("storage lock", async () => storage?.release());
 }
 
-/** Who was removed must not come back by the copy: that is written at once. */
+/** Who was removed or disabled, and keys that were renewed, must not come back by the copy: that is written at once. */
 function noteIn(backup: IdentityBackup, method: keyof Hub, [first]: readonly unknown[]): void {
   if (method === "setRoutes") backup.routesChanged(first as RouteTable);
-  else if (method === "removeIdentity") backup.changed(0);
+  else if (method === "removeIdentity" || method === "changeIdentity") backup.changed(0);
   else backup.changed();
 }
 

@@ -84,6 +84,14 @@ export interface DeviceRegistered extends DeviceView {
   readonly connectionString: string;
 }
 
+export interface KeyRenewed extends DeviceView {
+  readonly renewed: "primary" | "secondary";
+  /** base64. A secret, shown this once. */
+  readonly sharedAccessKey: string;
+  /** With that key. */
+  readonly connectionString: string;
+}
+
 /** How a new identity proves itself, and where it belongs. Without a certificate it gets keys. */
 export interface DeviceOptions {
   readonly parent?: string | undefined;

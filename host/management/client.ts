@@ -22,6 +22,7 @@ import {
   type EventPageView,
   type FeedbackPage,
   type GatewayStatus,
+  type KeyRenewed,
   type LetterPlace,
   type MethodRequest,
   type MethodResult,
@@ -66,6 +67,10 @@ export interface ManagementClient {
   addCertificateDevice(name: DeviceName, options: DeviceOptions): Promise<DeviceRegistered>;
   /** Whoever is disabled is disconnected, and refused until it is enabled. */
   setEnabled(enabled: boolean, deviceId: string, moduleId?: string): Promise<void>;
+  /** Whoever has connected by the old key is disconnected. */
+  renewKey(which: "primary" | "secondary", name: DeviceName): Promise<KeyRenewed>;
+  /** `null`: it is nobody's child from now on. */
+  setParent(deviceId: string, parent: string | null): Promise<void>;
   /** What lets an MQTT client connect as this identity for the next `validSecs`. */
   login(name: DeviceName, validSecs: number): Promise<MqttLogin>;
   removeDevice(deviceId: string, moduleId?: string): Promise<void>;
@@ -120,11 +125,13 @@ export function createManagementClient(at: string | ManagementPort): ManagementC
     return (text === "" ? undefined : JSON.parse(text)) as T;
   };
   const get = <T>(path: string, query: Query = {}): Promise<T> => call("GET", path + encodeQuery(query));
-  const twinPath = async ({ deviceId, moduleId }: DeviceName): Promise<string> => {
+  /** A module without a device is one of the gateway's own. */
+  const identityPath = async (root: string, { deviceId, moduleId }: DeviceName): Promise<string> => {
     const device = deviceId ?? (await get<GatewayStatus>("/status")).gatewayId;
     const module = moduleId === undefined ? "" : `/modules/${encodeURIComponent(moduleId)}`;
-    return `/twins/${encodeURIComponent(device)}${module}`;
+    return `${root}/${encodeURIComponent(device)}${module}`;
   };
+  const twinPath = (name: DeviceName): Promise<string> => identityPath("/twins", name);
   return {
     status: () => get("/status"),
     modules: () => get("/modules"),
@@ -140,6 +147,8 @@ export function createManagementClient(at: string | ManagementPort): ManagementC
     addCertificateDevice: (name, options) => call("POST", "/devices", { ...name, ...options }),
     setEnabled: (enabled, deviceId, moduleId) =>
       call("POST", `${devicePath(deviceId, moduleId)}/${enabled ? "enable" : "disable"}`),
+    renewKey: async (renew, name) => call("POST", `${await identityPath("/devices", name)}/keys`, { renew }),
+    setParent: (deviceId, parent) => call("POST", `${devicePath(deviceId)}/parent`, { parent }),
     login: (name, validSecs) => call("POST", "/logins", { ...name, validSecs }),
     removeDevice: (deviceId, moduleId) => call("DELETE", devicePath(deviceId, moduleId)),
     twin: async (name) => get(await twinPath(name)),

@@ -24,6 +24,7 @@ import type {
   FlashUse,
   GatewayStatus,
   HubStatus,
+  KeyRenewed,
   ListenerStatus,
   MethodResult,
   ModuleEnvironment,
@@ -163,6 +164,13 @@ export const DEVICE_CREATED = object<DeviceCreated>("DeviceCreated", {
   ...IDENTITY,
   primaryKey: base64,
   secondaryKey: base64,
+  connectionString: string,
+});
+
+export const KEY_RENEWED = object<KeyRenewed>("KeyRenewed", {
+  ...IDENTITY,
+  renewed: words("primary", "secondary"),
+  sharedAccessKey: base64,
   connectionString: string,
 });
 

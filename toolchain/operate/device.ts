@@ -111,7 +111,8 @@ export const deviceTokenCommand: Command = {
   },
 };
 
-function identityName(
+/** @throws {UsageError} */
+export function identityName(
   values: Context["values"],
   positionals: readonly string[],
   usage: string,
