@@ -18,6 +18,8 @@ import type { Log } from "../log.ts";
 import type { ManagementBackend } from "../management/backend.ts";
 import type { ManagementServer } from "../management/server.ts";
 import { gatewayParts } from "./parts.ts";
+import { hubReported, TwinReports } from "./twin-reports.ts";
+import { systemClock } from "../supervisor/clock.ts";
 import { StoreGuard } from "../store/store-guard.ts";
 import { takeVaultKey } from "../folder/vault-key.ts";
 import { Workload } from "../workload/index.ts";
@@ -48,6 +50,7 @@ export type GatewayAgent = Pick<
   | "status"
   | "reported"
   | "modules"
+  | "watch"
   | "restartModule"
   | "tailLog"
   | "followLog"
@@ -197,6 +200,21 @@ async function takeLocks(paths: GatewayPaths, onStop: OnStop): Promise<void> {
   onStop("storage lock", async () => storage?.release());
 }
 
+const reportsOf = (
+  agent: GatewayAgent,
+  { hub, config: { gatewayId }, log }: Parameters<GatewayParts["createAgent"]>[0],
+): TwinReports =>
+  new TwinReports({
+    hub,
+    gatewayId,
+    clock: systemClock,
+    log,
+    read: () => {
+      const reported = agent.reported();
+      return { $edgeAgent: reported, $edgeHub: hubReported(reported) };
+    },
+  });
+
 /** Who was removed or disabled, and keys that were renewed, must not come back by the copy: that is written at once. */
 function noteIn(backup: IdentityBackup, method: keyof Hub, [first]: readonly unknown[]): void {
   if (method === "setRoutes") backup.routesChanged(first as RouteTable);
@@ -250,7 +268,11 @@ async function startAgent(
   onStop: OnStop,
 ): Promise<GatewayAgent> {
   const agent = await parts.createAgent(context);
+  const reports = reportsOf(agent, context);
+  // After the agent: it says last that it has stopped.
+  onStop("reports", () => reports.close());
   onStop("agent", () => agent.stop());
+  agent.watch(() => reports.changed());
   void boot(agent, context.log);
   return agent;
 }
