@@ -19,6 +19,7 @@ export const COMMANDS: CommandTable = {
   list: async () => (await import("./operate/list.ts")).listCommand,
   restart: async () => (await import("./operate/restart.ts")).restartCommand,
   logs: async () => (await import("./operate/logs.ts")).logsCommand,
+  activity: async () => (await import("./operate/activity.ts")).activityCommand,
   events: async () => (await import("./operate/events.ts")).eventsCommand,
   "device add": async () => (await import("./operate/device.ts")).deviceAddCommand,
   "device token": async () => (await import("./operate/device.ts")).deviceTokenCommand,

@@ -17,6 +17,7 @@ import { ListenerCertificates } from "./listener-certificates.ts";
 import type { Log } from "../log.ts";
 import type { ManagementBackend } from "../management/backend.ts";
 import type { ManagementServer } from "../management/server.ts";
+import { Activity, noteChange, watchAgent } from "./activity.ts";
 import { gatewayParts } from "./parts.ts";
 import { hubReported, TwinReports } from "./twin-reports.ts";
 import { systemClock } from "../supervisor/clock.ts";
@@ -128,12 +129,8 @@ async function startGateway(
   const paths = withStorage(home, config.storageFolder);
   await takeLocks(paths, onStop);
   const vaultKey = await takeVaultKey(paths.vaultKey);
-  const backup = new IdentityBackup({
-    file: paths.identities,
-    codec: sealedBackup(vaultKey.key),
-    hub: { identities: () => keeper.hub.identities() },
-    log,
-  });
+  const backup = backupOf(paths, vaultKey.key, () => keeper.hub, log);
+  const activity = new Activity(Date.now);
   const guard = new StoreGuard({ storeDir: paths.store, backup, log });
   const keepsData = config.store.backend !== "none";
   const keeper = new HubKeeper({
@@ -141,6 +138,7 @@ async function startGateway(
     ...(keepsData ? { guard } : {}),
     onChanged: (method, args) => {
       if (keepsData) noteIn(backup, method, args);
+      noteChange(activity, method, args);
       if (isOfGateway(config, args)) workload.changed();
     },
     log,
@@ -155,6 +153,7 @@ async function startGateway(
     startedAt: new Date().toISOString(),
     keeper,
     store: guard,
+    activity,
     phase: "starting",
     agent: null,
     workload,
@@ -183,7 +182,7 @@ async function startGateway(
   onStop("workload API", () => workload.close());
   await workload.start();
 
-  view.agent = await startAgent(parts, { paths, config, hub: keeper.hub, log }, onStop);
+  view.agent = await startAgent(parts, { paths, config, hub: keeper.hub, log }, activity, onStop);
   view.phase = "running";
   onStop("phase", async () => {
     view.phase = "stopping";
@@ -199,6 +198,19 @@ async function takeLocks(paths: GatewayPaths, onStop: OnStop): Promise<void> {
   const storage = await takeStorageFolder(paths);
   onStop("storage lock", async () => storage?.release());
 }
+
+const backupOf = (
+  { identities: file }: GatewayPaths,
+  vaultKey: Uint8Array,
+  hub: () => Hub,
+  log: Log,
+): IdentityBackup =>
+  new IdentityBackup({
+    file,
+    codec: sealedBackup(vaultKey),
+    hub: { identities: () => hub().identities() },
+    log,
+  });
 
 const reportsOf = (
   agent: GatewayAgent,
@@ -251,7 +263,8 @@ const workloadOf = (
   });
 
 /** What was joined to the hub, to the one that was made in its place. Never rejects. */
-async function rejoin({ agent, workload }: GatewayView, log: Log): Promise<void> {
+async function rejoin({ agent, workload, activity, keeper }: GatewayView, log: Log): Promise<void> {
+  activity.note("hub", "hub", `was made again, because: ${keeper.status().failure}`);
   workload.changed();
   await agent?.hubRestarted().catch((error: unknown) => {
     log.error({ ...toErrorRecord(error) }, "modules cannot be joined to the new hub");
@@ -265,6 +278,7 @@ const NONE_YET = 417;
 async function startAgent(
   parts: GatewayParts,
   context: Parameters<GatewayParts["createAgent"]>[0],
+  activity: Activity,
   onStop: OnStop,
 ): Promise<GatewayAgent> {
   const agent = await parts.createAgent(context);
@@ -273,6 +287,7 @@ async function startAgent(
   onStop("reports", () => reports.close());
   onStop("agent", () => agent.stop());
   agent.watch(() => reports.changed());
+  watchAgent(agent, activity);
   void boot(agent, context.log);
   return agent;
 }

@@ -64,6 +64,28 @@ export interface GatewayStatus {
   readonly certificate: { readonly notAfter: string; readonly daysLeft: number } | null;
 }
 
+export const ACTIVITY_KINDS = ["module", "deployment", "identity", "hub"] as const;
+export type ActivityKind = (typeof ACTIVITY_KINDS)[number];
+
+/** Something that happened on the gateway. No message: those are in the event log. */
+export interface ActivityRecord {
+  /** From 0, for each start of the gateway. */
+  readonly number: number;
+  readonly at: string;
+  readonly kind: ActivityKind;
+  /** Name of a module or identity, version of a deployment. */
+  readonly subject: string;
+  readonly text: string;
+}
+
+export interface ActivityPage {
+  readonly records: readonly ActivityRecord[];
+  /** Where to read on. */
+  readonly next: number;
+  /** The first that is still kept. */
+  readonly oldest: number;
+}
+
 export interface DeviceView {
   readonly deviceId: string;
   readonly moduleId: string | null;

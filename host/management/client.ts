@@ -8,6 +8,7 @@ import { fromErrorRecord, SandpiperError, type ErrorRecord } from "../../abi/ind
 import { GatewayError } from "../errors.ts";
 import {
   letterPlaceText,
+  type ActivityPage,
   type Compaction,
   type DeadLetterPageView,
   type DeadLetterView,
@@ -48,6 +49,12 @@ export interface DeviceName {
 /** Every call throws SP_GATEWAY_NOT_RUNNING without a gateway, and what the gateway answered otherwise. */
 export interface ManagementClient {
   status(): Promise<GatewayStatus>;
+  /** What has happened since the gateway started. */
+  activity(query: {
+    readonly from?: number;
+    readonly limit?: number;
+    readonly waitMs?: number;
+  }): Promise<ActivityPage>;
   modules(): Promise<readonly ModuleView[]>;
   /** Ends by itself unless `follow`; leaving the loop closes the connection. */
   logs(
@@ -134,6 +141,7 @@ export function createManagementClient(at: string | ManagementPort): ManagementC
   const twinPath = (name: DeviceName): Promise<string> => identityPath("/twins", name);
   return {
     status: () => get("/status"),
+    activity: (query) => get("/activity", query),
     modules: () => get("/modules"),
     logs: (module, options) =>
       readLines(way, `/modules/${encodeURIComponent(module)}/logs${encodeQuery(options)}`),

@@ -7,7 +7,10 @@ import {
   type LetterPlace,
   type ReplayRefusal,
 } from "../../hub/index.ts";
+import { ACTIVITY_KINDS } from "./api.ts";
 import type {
+  ActivityPage,
+  ActivityRecord,
   Compaction,
   DeadLetterPageView,
   DeadLetterView,
@@ -125,6 +128,20 @@ export const GATEWAY_STATUS = object<GatewayStatus>("GatewayStatus", {
   certificate: nullable(
     object<NonNullable<GatewayStatus["certificate"]>>("Certificate", { notAfter: string, daysLeft: number }),
   ),
+});
+
+export const ACTIVITY_PAGE = object<ActivityPage>("ActivityPage", {
+  records: list(
+    object<ActivityRecord>("ActivityRecord", {
+      number: count,
+      at: time,
+      kind: words(...ACTIVITY_KINDS),
+      subject: string,
+      text: string,
+    }),
+  ),
+  next: count,
+  oldest: count,
 });
 
 export const COMPACTION = object<Compaction>("Compaction", {

@@ -115,6 +115,10 @@ export function createFakeBackend(): FakeBackend {
     status: async () => {
       throw new TypeError("a bug");
     },
+    activity: async ({ from }) => {
+      const record = { number: 0, at: new Date(0).toISOString(), subject: "filter", text: "running" };
+      return { records: from === 0 ? [{ ...record, kind: "module" }] : [], next: 1, oldest: 0 };
+    },
     modules: async () => [],
     reported: async () => ({ lastDesiredStatus: { code: 200, description: "" } }),
     apply: async (deployment, baseDir) => {

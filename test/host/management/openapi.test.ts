@@ -115,6 +115,7 @@ type Ask = readonly [id: string, method: string, path: string, body?: unknown, s
 /** In this order: later ones speak of what earlier ones made. */
 const ASKED: readonly Ask[] = [
   ["getStatus", "GET", "/status"],
+  ["readActivity", "GET", "/activity?waitMs=0"],
   ["listModules", "GET", "/modules"],
   ["getDeployment", "GET", "/deployment"],
   ["applyDeployment", "POST", "/deployment", { deployment: {}, baseDir: "/" }],

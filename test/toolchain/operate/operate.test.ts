@@ -102,6 +102,15 @@ test("device add prints nothing but the connection string, for a shell to take, 
   expect((await run("device", "add", "thermo2", "--json")).err).toBe("");
 });
 
+test("activity shows what has happened, oldest first, to the end", async () => {
+  expect(await run("activity")).toEqual({
+    code: 0,
+    out: "1970-01-01T00:00:00.000Z  module filter: running",
+    err: "",
+  });
+  expect(JSON.parse((await run("activity", "--json")).out)).toMatchObject({ kind: "module", number: 0 });
+});
+
 test("device renew-key prints the connection string with the new key, once, and keeps the other one", async () => {
   const { primaryKey, secondaryKey } = JSON.parse((await run("device", "add", "d", "--json")).out);
   const { code, out, err } = await run("device", "renew-key", "d", "--primary");
