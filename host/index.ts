@@ -40,4 +40,4 @@ export {
   removeTrustedKey,
   type TrustedKeyView,
 } from "./folder/trust-file.ts";
-export { createManagementClient, type ManagementClient } from "./management/client.ts";
+export { createManagementClient, type ManagementClient, type ManagementPort } from "./management/client.ts";

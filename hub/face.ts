@@ -313,8 +313,8 @@ export interface Hub extends DeviceboundFace {
   /** @throws SP_IDENTITY_EXISTS, SP_IDENTITY_NAME, SP_IDENTITY_CERTIFICATE, SP_IDENTITY_PARENT */
   addIdentity(identity: NewIdentity): Promise<void>;
   /**
-   * Durable when it resolves. Drops live connections at once when it is disabled, or has other credentials; of a
-   * device those of its modules as well.
+   * Durable when it resolves. Drops live connections at once when it is disabled (of a device those of its modules as
+   * well), and those that were opened with a key or certificate that it has no more.
    * @throws SP_IDENTITY_UNKNOWN, SP_IDENTITY_CERTIFICATE, SP_IDENTITY_PARENT
    */
   changeIdentity(change: IdentityChange): Promise<Identity>;

@@ -24,7 +24,7 @@ export async function changeIdentity(
   const changed = await identities.change(change);
   const { deviceId, moduleId = null, enabled } = changed;
   if (!enabled) end(clients, identities.goneWith(deviceId, moduleId), "identity_disabled");
-  else if (change.authentication !== undefined) end(clients, [changed], "identity_removed");
+  else clients.endUnproven(changed);
   return changed;
 }
 

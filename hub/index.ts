@@ -11,5 +11,6 @@ export { createSasToken } from "./identity/sas.ts";
 export { Vault, VAULT_KEY_BYTES } from "./identity/vault.ts";
 export { excerpt as routeExcerpt } from "./router/errors.ts";
 export { checkDesired } from "./twins/limits.ts";
+export { reportedPatch } from "./twins/merge.ts";
 export { parseRoute } from "./router/parse.ts";
 export { checkStore, isStoreDoubtful, isStoreEmpty, type StoreVerdict } from "./store/store-check.ts";

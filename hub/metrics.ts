@@ -27,6 +27,11 @@ export class Metrics {
   module_refusals = 0;
   connections_total = 0;
   connections_refused = 0;
+  /** By a listener, before anybody said who they are. */
+  handshakes_failed = 0;
+  upgrades_refused = 0;
+  connections_over_limit = 0;
+  listener_errors = 0;
   unknown_topic = 0;
 
   snapshot(): Record<string, number> {

@@ -5,17 +5,25 @@ import { methodRoute } from "./methods/method-endpoint.ts";
 import { MqttConnection } from "./mqtt/connection.ts";
 import { MQTT_LIMITS } from "./mqtt/limits.ts";
 import { listen, type Listener } from "./mqtt/listener.ts";
+import { noteListenerTrouble } from "./operator/listener-troubles.ts";
 import type { Running } from "./running.ts";
 import { listenWeb } from "./websocket/listener.ts";
 
-type Served = Pick<Running, "sessions" | "amqpClients" | "clients" | "methods" | "gatewayId">;
+type Served = Pick<Running, "engine" | "sessions" | "amqpClients" | "clients" | "methods" | "gatewayId">;
 
 /** @throws the operating system's error when the port cannot be had */
 export async function openListener(
-  listener: ListenerConfig,
-  { sessions, amqpClients, clients, methods, gatewayId }: Served,
+  config: ListenerConfig,
+  { engine, sessions, amqpClients, clients, methods, gatewayId }: Served,
 ): Promise<Listener> {
-  const { protocol } = listener;
+  const { protocol } = config;
+  const onError = (error: Error): void =>
+    noteListenerTrouble(protocol, error, {
+      metrics: engine.metrics,
+      troubles: sessions.troubles,
+      nowMs: clients.now(),
+    });
+  const listener = { ...config, onError };
   if (protocol === "mqtt" || protocol === "mqtts") return listen({ ...listener, handler: sessions });
   const head = await AmqpHead.load(amqpClients);
   if (protocol === "amqp" || protocol === "amqps") return head.listen(listener);

@@ -49,6 +49,8 @@ export interface Agent {
   /** Reported properties of `$edgeAgent` (contract §2.1). */
   reported(): Readonly<Record<string, unknown>>;
   modules(): readonly ModuleView[];
+  /** Calls `listener` after each change of a module's status, and of what came of a deployment. */
+  watch(listener: () => void): void;
   /** @throws {ModuleError} SP_MODULE_UNKNOWN */
   restartModule(name: string): void;
   /** The last lines of a module's log, oldest first. @throws {ModuleError} SP_MODULE_UNKNOWN */
@@ -78,6 +80,7 @@ class DeploymentAgent implements Agent {
   readonly #stopping = new AbortController();
   #queue: Promise<unknown> = Promise.resolve();
   #waiting = 0;
+  readonly #listeners: (() => void)[] = [];
   #status: DeploymentStatus = statusOf(0, 417, "no deployment yet");
 
   constructor(options: AgentOptions) {
@@ -143,6 +146,11 @@ class DeploymentAgent implements Agent {
     return this.#facts().map((facts) => viewModule(facts, members.get(facts.desired.name)?.resolved ?? null));
   }
 
+  watch(listener: () => void): void {
+    this.#listeners.push(listener);
+    this.#fleet.watch(listener);
+  }
+
   restartModule(name: string): void {
     this.#fleet.supervisor(name).restart();
   }
@@ -180,6 +188,7 @@ class DeploymentAgent implements Agent {
         throw new AgentError("SP_AGENT_STOPPED", "agent: the gateway is stopping");
       }
       this.#status = await task();
+      for (const listener of this.#listeners) listener();
       return this.#status;
     });
     this.#queue = result.then(

@@ -47,7 +47,11 @@ export interface GatewayConfig {
     readonly health: HealthSettings;
     readonly log: Pick<LogFileSettings, "fileBytesMax" | "filesMax">;
   };
-  readonly management: { readonly bodyBytesMax: number };
+  readonly management: {
+    readonly bodyBytesMax: number;
+    /** `address:port` of the loopback. Absent = the Unix socket alone. */
+    readonly listen?: string;
+  };
   readonly workload: {
     /** The workload API on the loopback; absent = on sockets alone. */
     readonly http?: {
@@ -87,6 +91,8 @@ export const ID_RULE =
   "an id has letters, digits and . _ : @ = , ! ( ) * ' - after a first letter or digit, at most 128";
 const HOSTNAME_PATTERN = "^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$";
 const HOSTNAME_RULE = "a host name has letters, digits, dots and dashes; an address does as well";
+const LOOPBACK_PATTERN = "^(127(\\.(25[0-5]|2[0-4]\\d|1?\\d?\\d)){3}|\\[::1\\]):\\d{1,5}$";
+const LOOPBACK_RULE = "for example 127.0.0.1:8088 or [::1]:8088; the rest of the world has no way in";
 
 /** A part of the file that may be left out, as may every key in it. */
 const section = <Properties extends object>(properties: Properties) =>
@@ -187,6 +193,7 @@ export const GATEWAY_CONFIG_SCHEMA = {
     }),
     management: section({
       bodyBytesMax: { type: "integer", minimum: 64 * 1024, maximum: 64 * MIB, default: 4 * MIB },
+      listen: { type: "string", pattern: LOOPBACK_PATTERN },
     }),
     workload: section({
       http: {
@@ -254,6 +261,13 @@ export async function decodeGatewayConfig(text: string, file: string): Promise<G
   };
 }
 
+/** What each pattern asks for, in words. */
+const RULES: Readonly<Record<string, string>> = {
+  [ID_PATTERN]: ID_RULE,
+  [HOSTNAME_PATTERN]: HOSTNAME_RULE,
+  [LOOPBACK_PATTERN]: LOOPBACK_RULE,
+};
+
 /** One ajv error as a place, what is wrong there, and the keys or values that would be right. */
 function describe(error: ErrorObject, file: string): ConfigError {
   const place = error.instancePath
@@ -279,8 +293,10 @@ function describe(error: ErrorObject, file: string): ConfigError {
     case "pattern":
       return invalid(
         file,
-        `${place}: ${JSON.stringify(error.data)} has characters that are not allowed`,
-        error.schema === ID_PATTERN ? ID_RULE : HOSTNAME_RULE,
+        error.schema === LOOPBACK_PATTERN
+          ? `${place}: ${JSON.stringify(error.data)} is no address of the loopback with a port`
+          : `${place}: ${JSON.stringify(error.data)} has characters that are not allowed`,
+        RULES[String(error.schema)],
       );
     default:
       return invalid(file, `${place || "the whole"}: ${JSON.stringify(error.data)} ${error.message}`);

@@ -26,6 +26,8 @@ export interface GatewayPaths {
   readonly identities: string;
   /** Key under which devices' keys are encrypted, in the store and in the copy. */
   readonly vaultKey: string;
+  /** What to show over the management port, when there is one. */
+  readonly managementToken: string;
   /** The management socket and the lock of the running gateway. */
   readonly run: string;
   readonly socket: string;
@@ -46,6 +48,7 @@ export function gatewayPaths(dir: string): GatewayPaths {
     store: join(root, "store"),
     identities: join(root, "identities.backup"),
     vaultKey: join(root, "vault.key"),
+    managementToken: join(root, "management.token"),
     run: join(root, "run"),
     socket: join(root, "run", "management.sock"),
     workload: join(root, "run", "workload"),

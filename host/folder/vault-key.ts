@@ -3,15 +3,15 @@
  * Readable by its owner alone (0600), and refused when it is not: then nobody can say who has it.
  */
 import { randomBytes } from "node:crypto";
-import { readFile, rm, stat } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { SandpiperError } from "../../abi/index.ts";
 import { VAULT_KEY_BYTES } from "../../hub/index.ts";
 import { writeDurable } from "../artifacts/durable-file.ts";
 import { VaultFileError } from "../errors.ts";
+import { readSecretFile } from "./secret-file.ts";
 
 /** Of the file: base64, and a line end. */
 const TEXT = /^[A-Za-z0-9+/]{43}=\n?$/;
-const OTHERS = 0o077;
 
 export interface VaultKey {
   /** `VAULT_KEY_BYTES`. A secret. */
@@ -49,20 +49,8 @@ export async function takeVaultKey(file: string): Promise<VaultKey> {
 
 /** `null`: there is none. */
 async function readVaultKey(file: string): Promise<Uint8Array | null> {
-  let text: string;
-  try {
-    const { mode } = await stat(file);
-    if ((mode & OTHERS) !== 0) {
-      const octal = (mode & 0o777).toString(8).padStart(4, "0");
-      throw fault(file, `has mode ${octal}, others may read it`, `chmod 600 ${file}`);
-    }
-    text = await readFile(file, "utf8");
-  } catch (cause) {
-    if (cause instanceof VaultFileError) throw cause;
-    const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === "ENOENT") return null;
-    throw fault(file, `cannot be read: ${message}`, "run the gateway as the user that it belongs to", cause);
-  }
+  const text = await readSecretFile(file, (what, hint, cause) => fault(file, what, hint, cause));
+  if (text === null) return null;
   if (TEXT.test(text)) return Buffer.from(text, "base64");
   throw new SandpiperError("SP_VAULT_KEY", `"${file}" does not hold a key`, {
     hint: RESTORE,

@@ -2,6 +2,7 @@
 import { daysLeft } from "../certificates/index.ts";
 import { GatewayError } from "../errors.ts";
 import type { GatewayConfig } from "../folder/gateway-config.ts";
+import type { Activity } from "./activity.ts";
 import type { GatewayAgent } from "./gateway.ts";
 import type { HubKeeper } from "./hub-keeper.ts";
 import type { GatewayState, GatewayStatus } from "../management/api.ts";
@@ -16,10 +17,12 @@ export interface GatewayView {
   readonly startedAt: string;
   readonly keeper: HubKeeper;
   readonly store: Pick<StoreGuard, "news">;
+  readonly activity: Activity;
   phase: "starting" | "running" | "stopping";
   agent: GatewayAgent | null;
   readonly workload: Pick<Workload, "environment" | "changed">;
   listeners: GatewayStatus["listeners"];
+  managementUrl: string | null;
   /** Of the certificate that expires first; null without TLS listeners. */
   readonly certificateNotAfter: string | null;
 }
@@ -35,6 +38,7 @@ export function createBackend(view: GatewayView): ManagementBackend {
     version: view.version,
     hub: view.keeper.hub,
     status: () => statusOf(view),
+    activity: (query) => view.activity.read(query),
     modules: async () => (await agent()).modules(),
     reported: async () => (await agent()).reported(),
     apply: async (deployment, baseDir) => (await agent()).apply(deployment, { baseDir }),
@@ -62,6 +66,7 @@ async function statusOf(view: GatewayView): Promise<GatewayStatus> {
     state: stateOf(view.phase, state),
     startedAt,
     listeners,
+    managementUrl: view.managementUrl,
     hub: state === "ok" ? await keeper.hub.status().catch(() => null) : null,
     hubRestarts: restarts,
     hubFailure: failure,

@@ -17,7 +17,10 @@ import { ListenerCertificates } from "./listener-certificates.ts";
 import type { Log } from "../log.ts";
 import type { ManagementBackend } from "../management/backend.ts";
 import type { ManagementServer } from "../management/server.ts";
+import { Activity, noteChange, watchAgent } from "./activity.ts";
 import { gatewayParts } from "./parts.ts";
+import { hubReported, TwinReports } from "./twin-reports.ts";
+import { systemClock } from "../supervisor/clock.ts";
 import { StoreGuard } from "../store/store-guard.ts";
 import { takeVaultKey } from "../folder/vault-key.ts";
 import { Workload } from "../workload/index.ts";
@@ -48,6 +51,7 @@ export type GatewayAgent = Pick<
   | "status"
   | "reported"
   | "modules"
+  | "watch"
   | "restartModule"
   | "tailLog"
   | "followLog"
@@ -125,12 +129,8 @@ async function startGateway(
   const paths = withStorage(home, config.storageFolder);
   await takeLocks(paths, onStop);
   const vaultKey = await takeVaultKey(paths.vaultKey);
-  const backup = new IdentityBackup({
-    file: paths.identities,
-    codec: sealedBackup(vaultKey.key),
-    hub: { identities: () => keeper.hub.identities() },
-    log,
-  });
+  const backup = backupOf(paths, vaultKey.key, () => keeper.hub, log);
+  const activity = new Activity(Date.now);
   const guard = new StoreGuard({ storeDir: paths.store, backup, log });
   const keepsData = config.store.backend !== "none";
   const keeper = new HubKeeper({
@@ -138,6 +138,7 @@ async function startGateway(
     ...(keepsData ? { guard } : {}),
     onChanged: (method, args) => {
       if (keepsData) noteIn(backup, method, args);
+      noteChange(activity, method, args);
       if (isOfGateway(config, args)) workload.changed();
     },
     log,
@@ -152,10 +153,12 @@ async function startGateway(
     startedAt: new Date().toISOString(),
     keeper,
     store: guard,
+    activity,
     phase: "starting",
     agent: null,
     workload,
     listeners: [],
+    managementUrl: null,
     get certificateNotAfter() {
       return certificates.notAfter;
     },
@@ -170,7 +173,7 @@ async function startGateway(
   const hub = keeper.start(hubConfig).catch((error: unknown) => vaultKey.explain(error));
   // Who is awaited second may fail first.
   hub.catch(() => {});
-  await management;
+  view.managementUrl = (await management).url;
   const { listeners, recoveryMs, recovered } = await hub;
   view.listeners = listeners;
   certificates.watch((changed) => keeper.setCertificates(changed));
@@ -179,7 +182,7 @@ async function startGateway(
   onStop("workload API", () => workload.close());
   await workload.start();
 
-  view.agent = await startAgent(parts, { paths, config, hub: keeper.hub, log }, onStop);
+  view.agent = await startAgent(parts, { paths, config, hub: keeper.hub, log }, activity, onStop);
   view.phase = "running";
   onStop("phase", async () => {
     view.phase = "stopping";
@@ -196,10 +199,38 @@ async function takeLocks(paths: GatewayPaths, onStop: OnStop): Promise<void> {
   onStop("storage lock", async () => storage?.release());
 }
 
-/** Who was removed must not come back by the copy: that is written at once. */
+const backupOf = (
+  { identities: file }: GatewayPaths,
+  vaultKey: Uint8Array,
+  hub: () => Hub,
+  log: Log,
+): IdentityBackup =>
+  new IdentityBackup({
+    file,
+    codec: sealedBackup(vaultKey),
+    hub: { identities: () => hub().identities() },
+    log,
+  });
+
+const reportsOf = (
+  agent: GatewayAgent,
+  { hub, config: { gatewayId }, log }: Parameters<GatewayParts["createAgent"]>[0],
+): TwinReports =>
+  new TwinReports({
+    hub,
+    gatewayId,
+    clock: systemClock,
+    log,
+    read: () => {
+      const reported = agent.reported();
+      return { $edgeAgent: reported, $edgeHub: hubReported(reported) };
+    },
+  });
+
+/** Who was removed or disabled, and keys that were renewed, must not come back by the copy: that is written at once. */
 function noteIn(backup: IdentityBackup, method: keyof Hub, [first]: readonly unknown[]): void {
   if (method === "setRoutes") backup.routesChanged(first as RouteTable);
-  else if (method === "removeIdentity") backup.changed(0);
+  else if (method === "removeIdentity" || method === "changeIdentity") backup.changed(0);
   else backup.changed();
 }
 
@@ -232,7 +263,8 @@ const workloadOf = (
   });
 
 /** What was joined to the hub, to the one that was made in its place. Never rejects. */
-async function rejoin({ agent, workload }: GatewayView, log: Log): Promise<void> {
+async function rejoin({ agent, workload, activity, keeper }: GatewayView, log: Log): Promise<void> {
+  activity.note("hub", "hub", `was made again, because: ${keeper.status().failure}`);
   workload.changed();
   await agent?.hubRestarted().catch((error: unknown) => {
     log.error({ ...toErrorRecord(error) }, "modules cannot be joined to the new hub");
@@ -246,10 +278,16 @@ const NONE_YET = 417;
 async function startAgent(
   parts: GatewayParts,
   context: Parameters<GatewayParts["createAgent"]>[0],
+  activity: Activity,
   onStop: OnStop,
 ): Promise<GatewayAgent> {
   const agent = await parts.createAgent(context);
+  const reports = reportsOf(agent, context);
+  // After the agent: it says last that it has stopped.
+  onStop("reports", () => reports.close());
   onStop("agent", () => agent.stop());
+  agent.watch(() => reports.changed());
+  watchAgent(agent, activity);
   void boot(agent, context.log);
   return agent;
 }
@@ -267,13 +305,17 @@ async function boot(agent: GatewayAgent, log: Log): Promise<void> {
 }
 
 async function startManagement(
-  { socket }: GatewayPaths,
+  { socket, managementToken }: GatewayPaths,
   backend: ManagementBackend,
-  { management: { bodyBytesMax } }: GatewayConfig,
+  { management: { bodyBytesMax, listen } }: GatewayConfig,
   log: Log,
 ): Promise<ManagementServer> {
   const { startManagementServer } = await import("../management/server.ts");
-  return startManagementServer(backend, { socket, bodyBytesMax, log });
+  const options = { socket, bodyBytesMax, log };
+  if (listen === undefined) return startManagementServer(backend, options);
+  const { takeManagementToken } = await import("../folder/management-token.ts");
+  const token = await takeManagementToken(managementToken);
+  return startManagementServer(backend, { ...options, port: { address: listen, token } });
 }
 
 const certificatesOf = (

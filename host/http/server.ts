@@ -11,7 +11,11 @@ import type { Log } from "../log.ts";
 
 /** For the head of a request: a peer that is slower is not one of ours. */
 const HEADERS_TIMEOUT_MS = 10_000;
+/** For all of a request. */
+const REQUEST_TIMEOUT_MS = 60_000;
+const HEADER_BYTES_MAX = 8 * 1024;
 const CONNECTIONS_MAX = 64;
+const UNAUTHORIZED = 401;
 
 export interface Request {
   /** Decoded, by the names in the route's path. */
@@ -54,15 +58,20 @@ export interface HttpOptions {
   readonly bodyHint?: string;
   /** What whoever asked is told of an error. 500 is for bugs: they are logged. */
   readonly refuse: (error: unknown) => { readonly status: number; readonly json: unknown };
+  /** Asked before anything is read of the body; rejects with why not. Absent: who can connect may ask. */
+  readonly admit?: (request: IncomingMessage) => Promise<void>;
   readonly log: Log;
   /** Ends what streams. */
   readonly closing: AbortSignal;
 }
 
 export function createHttpServer(options: HttpOptions): Server {
-  const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS }, (request, response) => {
-    void answer(request, response, options);
-  });
+  const limits = {
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    maxHeaderSize: HEADER_BYTES_MAX,
+  };
+  const server = createServer(limits, (request, response) => void answer(request, response, options));
   server.maxConnections = CONNECTIONS_MAX;
   return server;
 }
@@ -76,6 +85,7 @@ async function answer(
   const gone = new AbortController();
   response.once("close", () => gone.abort());
   try {
+    await options.admit?.(request);
     const { route, params, query } = findRoute(options.routes, request);
     const body = await readBody(request, options);
     const signal = AbortSignal.any([gone.signal, options.closing]);
@@ -86,6 +96,7 @@ async function answer(
     const refusal = options.refuse(error);
     if (refusal.status === 500)
       options.log.error({ ...describeBug(error), url: request.url }, "request failed");
+    if (refusal.status === UNAUTHORIZED) response.setHeader("www-authenticate", "Bearer");
     await send(response, refusal).catch(() => response.destroy());
   }
 }

@@ -47,6 +47,8 @@ export interface GatewayStatus {
   readonly state: GatewayState;
   readonly startedAt: string;
   readonly listeners: readonly ListenerStatus[];
+  /** Of the management port; `null` when there is the socket alone. */
+  readonly managementUrl: string | null;
   /** `null` while there is no hub to ask. */
   readonly hub: HubStatus | null;
   /** How often the hub had to be re-made since the gateway started, and why the last time. */
@@ -60,6 +62,28 @@ export interface GatewayStatus {
   readonly deployment: DeploymentStatus | null;
   /** Certificate of the TLS listeners; `null` without any. */
   readonly certificate: { readonly notAfter: string; readonly daysLeft: number } | null;
+}
+
+export const ACTIVITY_KINDS = ["module", "deployment", "identity", "hub"] as const;
+export type ActivityKind = (typeof ACTIVITY_KINDS)[number];
+
+/** Something that happened on the gateway. No message: those are in the event log. */
+export interface ActivityRecord {
+  /** From 0, for each start of the gateway. */
+  readonly number: number;
+  readonly at: string;
+  readonly kind: ActivityKind;
+  /** Name of a module or identity, version of a deployment. */
+  readonly subject: string;
+  readonly text: string;
+}
+
+export interface ActivityPage {
+  readonly records: readonly ActivityRecord[];
+  /** Where to read on. */
+  readonly next: number;
+  /** The first that is still kept. */
+  readonly oldest: number;
 }
 
 export interface DeviceView {
@@ -79,6 +103,14 @@ export interface DeviceCreated extends DeviceView {
 /** One that shows a certificate, so that there is no key to give out. */
 export interface DeviceRegistered extends DeviceView {
   /** As the device SDKs take it; the certificate is set beside it. */
+  readonly connectionString: string;
+}
+
+export interface KeyRenewed extends DeviceView {
+  readonly renewed: "primary" | "secondary";
+  /** base64. A secret, shown this once. */
+  readonly sharedAccessKey: string;
+  /** With that key. */
   readonly connectionString: string;
 }
 

@@ -1,6 +1,6 @@
 /** What the management server needs of a gateway. The gateway implements it; tests have a small one. */
 import type { Hub } from "../../hub/index.ts";
-import type { DeploymentStatus, GatewayStatus, ModuleEnvironment, ModuleView } from "./api.ts";
+import type { ActivityPage, DeploymentStatus, GatewayStatus, ModuleEnvironment, ModuleView } from "./api.ts";
 
 export interface ManagementBackend {
   readonly gatewayId: string;
@@ -33,6 +33,13 @@ export interface ManagementBackend {
     | "compact"
   >;
   status(): Promise<GatewayStatus>;
+  /** What has happened since the gateway started. */
+  activity(query: {
+    readonly from: number;
+    readonly limit: number;
+    readonly waitMs: number;
+    readonly signal: AbortSignal;
+  }): Promise<ActivityPage>;
   modules(): Promise<readonly ModuleView[]>;
   /** Of a process that is one of the gateway's modules. @throws SP_IDENTITY_UNKNOWN */
   environment(module: string): Promise<ModuleEnvironment>;

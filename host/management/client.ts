@@ -2,15 +2,13 @@
  * The client of the management API, for the commands. It needs nothing but node:http, so that a command
  * answers at once; it must never import the server or what the server imports.
  */
-import { existsSync } from "node:fs";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { createInterface } from "node:readline";
 import { fromErrorRecord, SandpiperError, type ErrorRecord } from "../../abi/index.ts";
 import { GatewayError } from "../errors.ts";
-import { gatewayPaths, type GatewayPaths } from "../folder/gateway-folder.ts";
-import { socketPath, type SocketPath } from "../folder/socket-path.ts";
 import {
   letterPlaceText,
+  type ActivityPage,
   type Compaction,
   type DeadLetterPageView,
   type DeadLetterView,
@@ -25,6 +23,7 @@ import {
   type EventPageView,
   type FeedbackPage,
   type GatewayStatus,
+  type KeyRenewed,
   type LetterPlace,
   type MethodRequest,
   type MethodResult,
@@ -38,6 +37,9 @@ import {
   type TwinChange,
   type TwinView,
 } from "./api.ts";
+import { byPort, bySocket, type ManagementPort, type WayToGateway } from "./way-to-gateway.ts";
+
+export type { ManagementPort };
 
 export interface DeviceName {
   readonly deviceId?: string;
@@ -47,6 +49,12 @@ export interface DeviceName {
 /** Every call throws SP_GATEWAY_NOT_RUNNING without a gateway, and what the gateway answered otherwise. */
 export interface ManagementClient {
   status(): Promise<GatewayStatus>;
+  /** What has happened since the gateway started. */
+  activity(query: {
+    readonly from?: number;
+    readonly limit?: number;
+    readonly waitMs?: number;
+  }): Promise<ActivityPage>;
   modules(): Promise<readonly ModuleView[]>;
   /** Ends by itself unless `follow`; leaving the loop closes the connection. */
   logs(
@@ -66,6 +74,10 @@ export interface ManagementClient {
   addCertificateDevice(name: DeviceName, options: DeviceOptions): Promise<DeviceRegistered>;
   /** Whoever is disabled is disconnected, and refused until it is enabled. */
   setEnabled(enabled: boolean, deviceId: string, moduleId?: string): Promise<void>;
+  /** Whoever has connected by the old key is disconnected. */
+  renewKey(which: "primary" | "secondary", name: DeviceName): Promise<KeyRenewed>;
+  /** `null`: it is nobody's child from now on. */
+  setParent(deviceId: string, parent: string | null): Promise<void>;
   /** What lets an MQTT client connect as this identity for the next `validSecs`. */
   login(name: DeviceName, validSecs: number): Promise<MqttLogin>;
   removeDevice(deviceId: string, moduleId?: string): Promise<void>;
@@ -106,27 +118,33 @@ export interface ManagementClient {
   compact(): Promise<Compaction>;
 }
 
-/** `dir`: the gateway folder. Nothing is opened before the first call. */
-export function createManagementClient(dir: string): ManagementClient {
-  const paths = gatewayPaths(dir);
+/**
+ * @param at the gateway's folder, or its management port. Nothing is opened before the first call.
+ * @throws {GatewayError} SP_GATEWAY_URL
+ */
+export function createManagementClient(at: string | ManagementPort): ManagementClient {
+  const way = typeof at === "string" ? bySocket(at) : byPort(at);
   const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
-    const response = await send(paths, method, path, body);
+    const response = await send(way, method, path, body);
     const text = await readAll(response).catch((error: unknown) => {
-      throw notRunning(paths, error);
+      throw way.explain(error);
     });
     return (text === "" ? undefined : JSON.parse(text)) as T;
   };
   const get = <T>(path: string, query: Query = {}): Promise<T> => call("GET", path + encodeQuery(query));
-  const twinPath = async ({ deviceId, moduleId }: DeviceName): Promise<string> => {
+  /** A module without a device is one of the gateway's own. */
+  const identityPath = async (root: string, { deviceId, moduleId }: DeviceName): Promise<string> => {
     const device = deviceId ?? (await get<GatewayStatus>("/status")).gatewayId;
     const module = moduleId === undefined ? "" : `/modules/${encodeURIComponent(moduleId)}`;
-    return `/twins/${encodeURIComponent(device)}${module}`;
+    return `${root}/${encodeURIComponent(device)}${module}`;
   };
+  const twinPath = (name: DeviceName): Promise<string> => identityPath("/twins", name);
   return {
     status: () => get("/status"),
+    activity: (query) => get("/activity", query),
     modules: () => get("/modules"),
     logs: (module, options) =>
-      readLines(paths, `/modules/${encodeURIComponent(module)}/logs${encodeQuery(options)}`),
+      readLines(way, `/modules/${encodeURIComponent(module)}/logs${encodeQuery(options)}`),
     apply: (deployment, baseDir) => call("POST", "/deployment", { deployment, baseDir }),
     deployment: () => get("/deployment"),
     restartModule: (module) => call("POST", `/modules/${encodeURIComponent(module)}/restart`),
@@ -137,6 +155,8 @@ export function createManagementClient(dir: string): ManagementClient {
     addCertificateDevice: (name, options) => call("POST", "/devices", { ...name, ...options }),
     setEnabled: (enabled, deviceId, moduleId) =>
       call("POST", `${devicePath(deviceId, moduleId)}/${enabled ? "enable" : "disable"}`),
+    renewKey: async (renew, name) => call("POST", `${await identityPath("/devices", name)}/keys`, { renew }),
+    setParent: (deviceId, parent) => call("POST", `${devicePath(deviceId)}/parent`, { parent }),
     login: (name, validSecs) => call("POST", "/logins", { ...name, validSecs }),
     removeDevice: (deviceId, moduleId) => call("DELETE", devicePath(deviceId, moduleId)),
     twin: async (name) => get(await twinPath(name)),
@@ -154,7 +174,7 @@ export function createManagementClient(dir: string): ManagementClient {
     replayDeadLetters: (endpoint, offset) =>
       call("POST", `/deadletters/${encodeURIComponent(endpoint)}/replay`, { offset }),
     purgeDeadLetters: (endpoint, offset) => call("DELETE", letterPath(endpoint, offset)),
-    tap: (endpoint, perSecond) => readPages(paths, `/taps${encodeQuery({ endpoint, perSecond })}`),
+    tap: (endpoint, perSecond) => readPages(way, `/taps${encodeQuery({ endpoint, perSecond })}`),
     compact: () => call("POST", "/compact"),
   };
 }
@@ -179,16 +199,16 @@ const messagesPath = (deviceId: string): string => `${devicePath(deviceId)}/mess
 const letterPath = (endpoint: string, offset?: number): string =>
   `/deadletters/${encodeURIComponent(endpoint)}${offset === undefined ? "" : `/${offset}`}`;
 
-async function* readPages(paths: GatewayPaths, path: string): AsyncIterableIterator<TapPageView> {
-  for await (const line of readLines(paths, path)) yield JSON.parse(line) as TapPageView;
+async function* readPages(way: WayToGateway, path: string): AsyncIterableIterator<TapPageView> {
+  for await (const line of readLines(way, path)) yield JSON.parse(line) as TapPageView;
 }
 
-async function* readLines(paths: GatewayPaths, path: string): AsyncIterableIterator<string> {
-  const response = await send(paths, "GET", path);
+async function* readLines(way: WayToGateway, path: string): AsyncIterableIterator<string> {
+  const response = await send(way, "GET", path);
   try {
     yield* createInterface({ input: response, crlfDelay: Infinity });
   } catch (error) {
-    throw notRunning(paths, error);
+    throw way.explain(error);
   } finally {
     response.destroy();
   }
@@ -196,34 +216,35 @@ async function* readLines(paths: GatewayPaths, path: string): AsyncIterableItera
 
 /** Resolves to a response that is a success; its body is the caller's to read or destroy. */
 async function send(
-  paths: GatewayPaths,
+  way: WayToGateway,
   method: string,
   path: string,
   body?: unknown,
 ): Promise<IncomingMessage> {
-  let short: SocketPath | undefined;
+  let opened: ReturnType<WayToGateway["open"]> | undefined;
   try {
-    short = socketPath(paths.socket);
-    const response = await exchange(short.path, method, path, body);
+    opened = way.open();
+    const response = await exchange(opened, method, path, body);
     if (response.statusCode! < 300) return response;
     throw refusal(await readAll(response), response.statusCode!);
   } catch (error) {
-    throw error instanceof SandpiperError ? error : notRunning(paths, error);
+    throw error instanceof SandpiperError ? error : way.explain(error);
   } finally {
-    short?.release();
+    opened?.release();
   }
 }
 
 function exchange(
-  path: string,
+  { options, headers: own }: Pick<ReturnType<WayToGateway["open"]>, "options" | "headers">,
   method: string,
-  requestPath: string,
+  path: string,
   body: unknown,
 ): Promise<IncomingMessage> {
   const payload = body === undefined ? undefined : JSON.stringify(body);
-  const headers = payload === undefined ? {} : { "content-type": "application/json" };
+  const content = payload === undefined ? {} : { "content-type": "application/json" };
+  const headers = { ...own, ...content };
   return new Promise((resolve, reject) => {
-    httpRequest({ socketPath: path, method, path: requestPath, headers, agent: false })
+    httpRequest({ ...options, method, path, headers, agent: false })
       .once("response", resolve)
       .once("error", reject)
       .end(payload);
@@ -244,36 +265,4 @@ function refusal(text: string, status: number): SandpiperError {
   } catch {
     return new GatewayError("SP_GATEWAY_ANSWER", `gateway: answered ${status} without saying why`);
   }
-}
-
-/** The connection was refused, or ended before there was an answer. */
-function notRunning(paths: GatewayPaths, cause: unknown): GatewayError {
-  const code = (cause as NodeJS.ErrnoException | undefined)?.code;
-  const details = { dir: paths.dir };
-  if (code === "EACCES") {
-    return new GatewayError("SP_GATEWAY_DENIED", `gateway in "${paths.dir}": belongs to another user`, {
-      hint: "run this as the user that the gateway runs as, for example with sudo -u",
-      details,
-      cause,
-    });
-  }
-  if (code === "ECONNRESET" || code === "EPIPE") {
-    return new GatewayError("SP_GATEWAY_NOT_RUNNING", `gateway in "${paths.dir}": stopped while answering`, {
-      hint: "its log says why",
-      details,
-      cause,
-    });
-  }
-  const made = existsSync(paths.config);
-  return new GatewayError(
-    "SP_GATEWAY_NOT_RUNNING",
-    made ? `gateway in "${paths.dir}": is not running` : `gateway in "${paths.dir}": there is none`,
-    {
-      hint: made
-        ? `start it with: sandpiper run --dir ${paths.dir}`
-        : "name its folder with --dir or SANDPIPER_DIR, or make one with: sandpiper init",
-      details,
-      cause,
-    },
-  );
 }

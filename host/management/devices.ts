@@ -10,16 +10,24 @@ import {
   type DeviceDetail,
   type DeviceRegistered,
   type DeviceView,
+  type KeyRenewed,
   type MqttLogin,
 } from "./api.ts";
 import type { ManagementBackend } from "./backend.ts";
-import { integer, oneOf, optional, text } from "../http/fields.ts";
+import { integer, oneOf, optional, orNull, text, type Fields } from "../http/fields.ts";
 import { RequestError } from "../http/server.ts";
-import { deviceId, moduleId, newId } from "./ids.ts";
+import { deviceId, moduleId, namesIn, newId } from "./ids.ts";
 import { mqttLogin } from "./mqtt-login.ts";
 import { answers, answersNothing, operation, type Operation } from "./operation.ts";
 import { either, list } from "../http/schema.ts";
-import { DEVICE_CREATED, DEVICE_DETAIL, DEVICE_REGISTERED, DEVICE_VIEW, MQTT_LOGIN } from "./views.ts";
+import {
+  DEVICE_CREATED,
+  DEVICE_DETAIL,
+  DEVICE_REGISTERED,
+  DEVICE_VIEW,
+  KEY_RENEWED,
+  MQTT_LOGIN,
+} from "./views.ts";
 
 /** SHA-256 in hex, with a colon after each byte. */
 const THUMBPRINT_LENGTH_MAX = 95;
@@ -74,8 +82,22 @@ export const DEVICE_OPERATIONS: readonly Operation[] = [
       return addIdentity(backend, { ...body, deviceId: ownerOf(backend, body) });
     },
   }),
-  ...enabling(true),
-  ...enabling(false),
+  renewing(DEVICE, "Device", { deviceId }),
+  renewing(MODULE, "ModuleIdentity", MODULE_PARAMS),
+  operation({
+    method: "POST",
+    path: `${DEVICE}/parent`,
+    id: "setParent",
+    tag: "devices",
+    summary: "what device it is a child of from now on; null for none",
+    params: { deviceId },
+    body: { parent: orNull(newId) },
+    answer: answersNothing,
+    errors: ["SP_IDENTITY_UNKNOWN", "SP_IDENTITY_PARENT"],
+    handle: async ({ hub }, { params, body }) => void (await hub.changeIdentity({ ...params, ...body })),
+  }),
+  ...enabling(DEVICE, "Device", { deviceId }),
+  ...enabling(MODULE, "ModuleIdentity", MODULE_PARAMS),
   operation({
     method: "POST",
     path: "/logins",
@@ -112,34 +134,39 @@ export const DEVICE_OPERATIONS: readonly Operation[] = [
   }),
 ];
 
-/** Whoever is disabled is disconnected at once. */
-function enabling(enabled: boolean): readonly Operation[] {
-  const verb = enabled ? "enable" : "disable";
-  const summary = enabled ? "let it connect again" : "refuse it from now on, and close what it has open";
-  const common = {
+/** Whoever is disabled is disconnected at once, with its modules if it is a device. */
+function enabling(path: string, owner: string, params: Fields): readonly Operation[] {
+  return (["enable", "disable"] as const).map((verb) =>
+    operation({
+      method: "POST",
+      path: `${path}/${verb}`,
+      id: verb + owner,
+      tag: "devices",
+      summary:
+        verb === "enable" ? "let it connect again" : "refuse it from now on, and close what it has open",
+      params,
+      answer: answersNothing,
+      errors: NOT_THERE,
+      async handle({ hub }, request) {
+        await hub.changeIdentity({ ...namesIn(request.params), enabled: verb === "enable" });
+      },
+    }),
+  );
+}
+
+function renewing(path: string, owner: string, params: Fields): Operation {
+  return operation({
     method: "POST",
+    path: `${path}/keys`,
+    id: `renew${owner}Key`,
     tag: "devices",
-    answer: answersNothing,
-    errors: NOT_THERE,
-  } as const;
-  return [
-    operation({
-      ...common,
-      path: `${DEVICE}/${verb}`,
-      id: `${verb}Device`,
-      summary: `${summary}; a device with its modules`,
-      params: { deviceId },
-      handle: async ({ hub }, { params }) => void (await hub.changeIdentity({ ...params, enabled })),
-    }),
-    operation({
-      ...common,
-      path: `${MODULE}/${verb}`,
-      id: `${verb}ModuleIdentity`,
-      summary,
-      params: MODULE_PARAMS,
-      handle: async ({ hub }, { params }) => void (await hub.changeIdentity({ ...params, enabled })),
-    }),
-  ];
+    summary: "a new key in place of one; whoever has connected by the old one is disconnected",
+    params,
+    body: { renew: oneOf("primary", "secondary") },
+    answer: answers(KEY_RENEWED, 201),
+    errors: ["SP_IDENTITY_UNKNOWN", "SP_IDENTITY_CERTIFICATE"],
+    handle: (backend, request) => renewKey(backend, namesIn(request.params), request.body.renew),
+  });
 }
 
 /** A module without a device is one of the gateway's own. */
@@ -165,9 +192,10 @@ interface Wanted {
 }
 
 async function addIdentity(
-  { hub, hostname, gatewayId }: ManagementBackend,
+  backend: ManagementBackend,
   { deviceId, moduleId, parent, ...credentials }: Wanted,
 ): Promise<DeviceCreated | DeviceRegistered> {
+  const { hub, hostname } = backend;
   const ids = moduleId === undefined ? { deviceId } : { deviceId, moduleId };
   const rest = { ...ids, ...(parent === undefined ? {} : { parent }), enabled: true };
   const view = toView(rest);
@@ -178,15 +206,38 @@ async function addIdentity(
   }
   const { primaryKey, secondaryKey } = newKeys();
   await hub.addIdentity({ ...rest, authentication: { type: "sas", primaryKey, secondaryKey } });
-  // A module beside the gateway's own is told to ask nobody else.
-  const isOwn = moduleId !== undefined && deviceId === gatewayId;
-  const connectionString = buildConnectionString({
+  return { ...view, primaryKey, secondaryKey, connectionString: connectionString(backend, ids, primaryKey) };
+}
+
+/** As the device SDKs take it. A module beside the gateway's own is told to ask nobody else. */
+function connectionString(
+  { hostname, gatewayId }: ManagementBackend,
+  ids: { readonly deviceId: string; readonly moduleId?: string },
+  sharedAccessKey: string,
+): string {
+  const isOwn = ids.moduleId !== undefined && ids.deviceId === gatewayId;
+  return buildConnectionString({
     ...ids,
     hostName: hostname,
-    sharedAccessKey: primaryKey,
+    sharedAccessKey,
     ...(isOwn ? { gatewayHostName: hostname } : {}),
   });
-  return { ...view, primaryKey, secondaryKey, connectionString };
+}
+
+async function renewKey(
+  backend: ManagementBackend,
+  ids: { readonly deviceId: string; readonly moduleId?: string },
+  renewed: "primary" | "secondary",
+): Promise<KeyRenewed> {
+  const changed = await backend.hub.changeIdentity({ ...ids, renew: `${renewed}Key` });
+  const [primaryKey, secondaryKey] = keysOf(changed);
+  const sharedAccessKey = (renewed === "primary" ? primaryKey : secondaryKey)!;
+  return {
+    ...toView(changed),
+    renewed,
+    sharedAccessKey,
+    connectionString: connectionString(backend, ids, sharedAccessKey),
+  };
 }
 
 /** `null`: it is to have keys. */

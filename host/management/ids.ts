@@ -10,3 +10,12 @@ export const moduleId = text(/^[^/]+$/, ID_LENGTH_MAX, "the id of a module");
 
 /** One that is to be. */
 export const newId = text(new RegExp(ID_PATTERN), ID_LENGTH_MAX, ID_RULE);
+
+/** What a path with a device, or a device and a module, names. */
+export function namesIn(params: Readonly<Record<string, unknown>>): {
+  readonly deviceId: string;
+  readonly moduleId?: string;
+} {
+  const [device, module] = [params["deviceId"] as string, params["moduleId"] as string | undefined];
+  return module === undefined ? { deviceId: device } : { deviceId: device, moduleId: module };
+}

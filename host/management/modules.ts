@@ -1,10 +1,16 @@
 /** Requests about the gateway itself, its deployment, its modules and their logs. */
-import { LOG_LINES_MAX } from "./api.ts";
+import { EVENTS_LIMIT_MAX, EVENTS_WAIT_MS_MAX, LOG_LINES_MAX } from "./api.ts";
 import { anything, boolean, integer, text, withDefault } from "../http/fields.ts";
 import { moduleId } from "./ids.ts";
 import { answers, answersLines, answersNothing, operation, type Operation } from "./operation.ts";
 import { anyObject, list, string } from "../http/schema.ts";
-import { DEPLOYMENT_STATUS, GATEWAY_STATUS, MODULE_ENVIRONMENT, MODULE_VIEW } from "./views.ts";
+import {
+  ACTIVITY_PAGE,
+  DEPLOYMENT_STATUS,
+  GATEWAY_STATUS,
+  MODULE_ENVIRONMENT,
+  MODULE_VIEW,
+} from "./views.ts";
 
 const PATH_LENGTH_MAX = 4096;
 const MODULE_NAME_LENGTH_MAX = 256;
@@ -20,6 +26,20 @@ export const MODULE_OPERATIONS: readonly Operation[] = [
     summary: "how the gateway is doing",
     answer: answers(GATEWAY_STATUS),
     handle: (backend) => backend.status(),
+  }),
+  operation({
+    method: "GET",
+    path: "/activity",
+    id: "readActivity",
+    tag: "gateway",
+    summary: "what has happened since the gateway started; waits for something when there is nothing new",
+    query: {
+      from: withDefault(integer(0, Number.MAX_SAFE_INTEGER), 0),
+      limit: withDefault(integer(1, EVENTS_LIMIT_MAX), 100),
+      waitMs: withDefault(integer(0, EVENTS_WAIT_MS_MAX), 0),
+    },
+    answer: answers(ACTIVITY_PAGE),
+    handle: (backend, { query, signal }) => backend.activity({ ...query, signal }),
   }),
   operation({
     method: "GET",

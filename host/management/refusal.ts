@@ -4,6 +4,8 @@ import { RequestError } from "../http/server.ts";
 
 /** Operating errors that are not listed were understood, and could not be done. */
 const STATUS_OF: ReadonlyMap<string, number> = new Map([
+  ["SP_REQUEST_TOKEN", 401],
+  ["SP_REQUEST_HOST", 421],
   ["SP_IDENTITY_UNKNOWN", 404],
   ["SP_MODULE_UNKNOWN", 404],
   ["SP_ENDPOINT_UNKNOWN", 404],

@@ -1,7 +1,7 @@
 /** Requests about twins and methods: of devices, and of modules wherever they run. */
 import type { MethodRequest } from "../../hub/index.ts";
 import { anything, boolean, oneOf, optional, text, type Fields } from "../http/fields.ts";
-import { deviceId, moduleId } from "./ids.ts";
+import { deviceId, moduleId, namesIn } from "./ids.ts";
 import { answers, operation, type Operation } from "./operation.ts";
 import { METHOD_RESULT, TWIN_VIEW } from "./views.ts";
 
@@ -78,5 +78,7 @@ export const TWIN_OPERATIONS: readonly Operation[] = [
   ...operationsOf("/twins/:deviceId/modules/:moduleId", "Module", { deviceId, moduleId }),
 ];
 
-const nameIn = ({ params }: { readonly params: Readonly<Record<string, unknown>> }) =>
-  [params["deviceId"] as string, (params["moduleId"] as string | undefined) ?? null] as const;
+const nameIn = ({ params }: { readonly params: Readonly<Record<string, unknown>> }) => {
+  const { deviceId: device, moduleId: module = null } = namesIn(params);
+  return [device, module] as const;
+};

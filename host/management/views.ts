@@ -7,7 +7,10 @@ import {
   type LetterPlace,
   type ReplayRefusal,
 } from "../../hub/index.ts";
+import { ACTIVITY_KINDS } from "./api.ts";
 import type {
+  ActivityPage,
+  ActivityRecord,
   Compaction,
   DeadLetterPageView,
   DeadLetterView,
@@ -24,6 +27,7 @@ import type {
   FlashUse,
   GatewayStatus,
   HubStatus,
+  KeyRenewed,
   ListenerStatus,
   MethodResult,
   ModuleEnvironment,
@@ -105,6 +109,7 @@ export const GATEWAY_STATUS = object<GatewayStatus>("GatewayStatus", {
   state: words("starting", "running", "degraded", "failed", "stopping"),
   startedAt: time,
   listeners: list(object<ListenerStatus>("Listener", { protocol: string, host: string, port: count })),
+  managementUrl: nullable(string),
   hub: nullable(HUB_STATUS),
   hubRestarts: count,
   hubFailure: nullable(string),
@@ -123,6 +128,20 @@ export const GATEWAY_STATUS = object<GatewayStatus>("GatewayStatus", {
   certificate: nullable(
     object<NonNullable<GatewayStatus["certificate"]>>("Certificate", { notAfter: string, daysLeft: number }),
   ),
+});
+
+export const ACTIVITY_PAGE = object<ActivityPage>("ActivityPage", {
+  records: list(
+    object<ActivityRecord>("ActivityRecord", {
+      number: count,
+      at: time,
+      kind: words(...ACTIVITY_KINDS),
+      subject: string,
+      text: string,
+    }),
+  ),
+  next: count,
+  oldest: count,
 });
 
 export const COMPACTION = object<Compaction>("Compaction", {
@@ -162,6 +181,13 @@ export const DEVICE_CREATED = object<DeviceCreated>("DeviceCreated", {
   ...IDENTITY,
   primaryKey: base64,
   secondaryKey: base64,
+  connectionString: string,
+});
+
+export const KEY_RENEWED = object<KeyRenewed>("KeyRenewed", {
+  ...IDENTITY,
+  renewed: words("primary", "secondary"),
+  sharedAccessKey: base64,
   connectionString: string,
 });
 

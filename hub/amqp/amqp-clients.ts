@@ -74,6 +74,8 @@ class AmqpClient implements ClientChannel, ClientServices {
   readonly connection: AmqpConnection;
   /** Set once, by whoever made both. */
   client!: Client;
+  /** What it has shown last. */
+  provenBy: string;
   readonly twin: TwinLink;
   readonly methods: MethodLink;
   #inputs: DeliveryLink | null = null;
@@ -81,8 +83,9 @@ class AmqpClient implements ClientChannel, ClientServices {
   #push: ((patch: Uint8Array) => void) | null = null;
   #call: ((call: MethodCall) => void) | null = null;
 
-  constructor(connection: AmqpConnection, identity: AmqpIdentity) {
+  constructor(connection: AmqpConnection, identity: AmqpIdentity, provenBy: string) {
     this.connection = connection;
+    this.provenBy = provenBy;
     this.twin = new TwinLink(identity, this);
     this.methods = new MethodLink(identity, this);
   }
@@ -212,7 +215,8 @@ export class AmqpClients implements AmqpHandler {
     if (!known.enabled) return refuse("device or module is disabled");
     const verdict = clients.verify(token, known);
     if (!verdict.ok) return refuse(REASONS[verdict.reason]);
-    return { ok: true, identity: { deviceId, moduleId }, expiresMs: verdict.expiresMs + CLOCK_SKEW_MS };
+    const { expiresMs, by } = verdict;
+    return { ok: true, identity: { deviceId, moduleId }, expiresMs: expiresMs + CLOCK_SKEW_MS, by };
   }
 
   verifyCertificate(certificate: ShownCertificate): TokenVerdict {
@@ -220,11 +224,14 @@ export class AmqpClients implements AmqpHandler {
   }
 
   /** It has the identity from now on, as over MQTT; a newer token on the same connection renews it. */
-  onShown(connection: AmqpConnection, identity: AmqpIdentity, expiresMs: number): void {
+  onShown(connection: AmqpConnection, identity: AmqpIdentity, expiresMs: number, by: string): void {
     const { clients } = this.#options;
     const known = this.#ownOf(connection, identity);
-    if (known !== null) return clients.renew(known.client, expiresMs - CLOCK_SKEW_MS);
-    const own = new AmqpClient(connection, identity);
+    if (known !== null) {
+      known.provenBy = by;
+      return clients.renew(known.client, expiresMs - CLOCK_SKEW_MS);
+    }
+    const own = new AmqpClient(connection, identity, by);
     own.client = clients.attach(identity, own, expiresMs - CLOCK_SKEW_MS);
     this.#live.set(identityName(identity), own);
   }

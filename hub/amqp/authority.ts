@@ -3,7 +3,7 @@
  * (contract §5.1). A token is renewed by showing another.
  */
 import type { ShownCertificate } from "../identity/client-certificate.ts";
-import { identityName, type AmqpHandler, type AmqpIdentity } from "./handler.ts";
+import { identityName, type AmqpHandler, type AmqpIdentity, type TokenVerdict } from "./handler.ts";
 import {
   IDENTITIES_MAX,
   LINKS_MAX,
@@ -12,19 +12,19 @@ import {
   STRANGER_PARTIAL_BYTES_MAX,
 } from "./limits.ts";
 
+/** `by`: the key that signed, or the certificate. */
+type OnShown = (identity: AmqpIdentity, expiresMs: number, by: string) => void;
+
 export class Authority {
   readonly #handler: Pick<AmqpHandler, "verifyToken" | "verifyCertificate">;
-  readonly #onShown: (identity: AmqpIdentity, expiresMs: number) => void;
+  readonly #onShown: OnShown;
   /** By name in lower case: ids are compared in any case. */
   readonly #shown = new Map<string, AmqpIdentity>();
   /** Why the certificate that was shown is nobody's. */
   certificateRefusal: string | null = null;
 
   /** `onShown`: of each token and certificate that is good, until when. */
-  constructor(
-    handler: Pick<AmqpHandler, "verifyToken" | "verifyCertificate">,
-    onShown: (identity: AmqpIdentity, expiresMs: number) => void,
-  ) {
+  constructor(handler: Pick<AmqpHandler, "verifyToken" | "verifyCertificate">, onShown: OnShown) {
     this.#handler = handler;
     this.#onShown = onShown;
   }
@@ -51,20 +51,20 @@ export class Authority {
     }
     const verdict = this.#handler.verifyToken(identity, token);
     if (!verdict.ok) return verdict.text;
-    this.#remember(verdict.identity, verdict.expiresMs);
+    this.#remember(verdict);
     return null;
   }
 
   /** Takes a certificate, if it is a device's. Where it is not, a token may follow. */
   showCertificate(certificate: ShownCertificate): void {
     const verdict = this.#handler.verifyCertificate(certificate);
-    if (verdict.ok) this.#remember(verdict.identity, verdict.expiresMs);
+    if (verdict.ok) this.#remember(verdict);
     else this.certificateRefusal = verdict.text;
   }
 
-  #remember(identity: AmqpIdentity, expiresMs: number): void {
+  #remember({ identity, expiresMs, by }: TokenVerdict & { ok: true }): void {
     this.#shown.set(identityName(identity).toLowerCase(), identity);
-    this.#onShown(identity, expiresMs);
+    this.#onShown(identity, expiresMs, by);
   }
 
   /** The identity as registered, when it has shown what it is. */

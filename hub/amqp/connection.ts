@@ -119,8 +119,8 @@ export class AmqpConnection extends FrameReader implements Swept, OutboxOwner {
     this.#limits = limits;
     this.#since = sweep.tick;
     this.#allowedTicks = sweep.ticks(limits.openTimeoutMs);
-    this.authority = new Authority(handler, (identity, expiresMs) =>
-      handler.onShown(this, identity, expiresMs),
+    this.authority = new Authority(handler, (identity, expiresMs, by) =>
+      handler.onShown(this, identity, expiresMs, by),
     );
     this.#links = new LinkService(this, handler);
     this.outbox = new Outbox(stream, limits.backlogBytesMax, this);

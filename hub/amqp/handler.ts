@@ -29,6 +29,8 @@ export type TokenVerdict =
       readonly identity: AmqpIdentity;
       /** Wall clock, ms; of a token with skew. */
       readonly expiresMs: number;
+      /** The key that signed, or the certificate. */
+      readonly by: string;
     }
   | { readonly ok: false; readonly text: string };
 
@@ -46,7 +48,7 @@ export interface AmqpHandler {
    * An identity has shown what it is on this connection, or has shown a newer token. Who is one no longer is told
    * by `connection.revoke`.
    */
-  onShown(connection: AmqpConnection, identity: AmqpIdentity, expiresMs: number): void;
+  onShown(connection: AmqpConnection, identity: AmqpIdentity, expiresMs: number, by: string): void;
   /**
    * Must set `link.user` and the link's window, or return why not. A link that is refused is attached and
    * detached with the error, as AMQP wants it (2.6.3).

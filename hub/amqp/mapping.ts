@@ -21,7 +21,9 @@ import {
   type Block,
   type Sections,
 } from "../../abi/index.ts";
+import type { AmqpIdentity } from "./handler.ts";
 import { FIELD, SECTION, type MessageReader } from "./message.ts";
+import { HUB_MODULE } from "../sources.ts";
 import { PropertyScratch, textBytes } from "./property-sections.ts";
 import { contentStart, elementCount, firstElement, isText, skipValue, TYPE } from "./value.ts";
 import type { Writer } from "./writer.ts";
@@ -152,7 +154,7 @@ function mayBeReserved(bytes: Buffer, from: number): boolean {
 export interface Delivery {
   readonly input: string | null;
   /** `null`: of a message to a device. */
-  readonly sender: { readonly deviceId: string; readonly moduleId: string | null } | null;
+  readonly sender: AmqpIdentity | null;
   /** Deliveries before this one. */
   readonly attempts: number;
   readonly sequence: number;
@@ -207,7 +209,7 @@ function writeAnnotations(writer: Writer, block: Block, at: number, delivery: De
   writer.ubyte(Math.min(attempts, 255));
   writer.symbol("x-opt-sequence-number");
   writer.ulong(sequence);
-  if (sender !== null) count += writeSender(writer, sender);
+  if (sender !== null) count += writeSender(writer, block, sender);
   if (lockToken !== null) {
     writer.symbol("x-opt-lock-token");
     writer.string(lockToken);
@@ -232,7 +234,9 @@ function writeAnnotations(writer: Writer, block: Block, at: number, delivery: De
 }
 
 /** Returns how many annotations that were. */
-function writeSender(writer: Writer, { deviceId, moduleId }: NonNullable<Delivery["sender"]>): number {
+function writeSender(writer: Writer, block: Block, sender: AmqpIdentity): number {
+  // A change of a twin is sent by the hub, and told of as if whoever it is about had sent it.
+  const { deviceId, moduleId } = sender.moduleId === HUB_MODULE ? (changedTwin(block) ?? sender) : sender;
   writer.symbol("iothub-connection-device-id");
   writer.string(deviceId);
   if (moduleId === null) return 1;
@@ -240,6 +244,15 @@ function writeSender(writer: Writer, { deviceId, moduleId }: NonNullable<Deliver
   writer.string(moduleId);
   return 2;
 }
+
+function changedTwin(block: Block): AmqpIdentity | null {
+  const deviceId = textAt(block, PROPERTY_ID.CHANGED_DEVICE_ID);
+  return deviceId === null ? null : { deviceId, moduleId: textAt(block, PROPERTY_ID.CHANGED_MODULE_ID) };
+}
+
+/** Of a system property of the frame that is written; `null` without it. */
+const textAt = (block: Block, id: number): string | null =>
+  places[id]! < 0 ? null : propertyValue(block, places[id]!);
 
 function writeProperties(writer: Writer, block: Block): void {
   let last = ID_OF_FIELD.length - 1;

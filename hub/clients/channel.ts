@@ -30,6 +30,8 @@ export interface ModuleInput {
 
 /** Called on the hub's thread, synchronously, and never after `end` or `Client.detach`. It must not throw. */
 export interface ClientChannel {
+  /** What it has shown last, as the verdict on it says: a key, or a certificate. */
+  readonly provenBy: string | null;
   /** The client is one no longer: nothing it still says counts. */
   end(why: ClientEnd): void;
   /**

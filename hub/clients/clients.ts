@@ -4,7 +4,7 @@
  */
 import { identifyCertificate, type CertificateOwner } from "../identity/certificate-owner.ts";
 import type { ShownCertificate } from "../identity/client-certificate.ts";
-import { keysOf } from "../identity/identity.ts";
+import { isProvenBy, keysOf } from "../identity/identity.ts";
 import { CLOCK_SKEW_MS, verifySasToken, type SasVerdict } from "../identity/sas.ts";
 import { NO_SECTIONS, type Sections } from "../../abi/index.ts";
 import type { Devicebound } from "../devicebound/devicebound.ts";
@@ -130,6 +130,14 @@ export class Clients implements ClientHost {
   /** What happened to an identity ends whoever has it. */
   end(name: ClientName, why: ClientEnd): void {
     this.#live.get(nameOf(name))?.end(why);
+  }
+
+  /** Ends whoever has the identity by what is none of its credentials any more. */
+  endUnproven(identity: Identity): void {
+    const { deviceId, moduleId = null } = identity;
+    const client = this.#live.get(nameOf({ deviceId, moduleId }));
+    if (client !== undefined && !isProvenBy(identity, client.channel.provenBy))
+      client.end("identity_removed");
   }
 
   close(): void {

@@ -40,6 +40,8 @@ export interface IdentityChange {
   readonly moduleId?: string | undefined;
   readonly enabled?: boolean | undefined;
   readonly authentication?: Authentication | undefined;
+  /** A new key in place of this one; the other stays. */
+  readonly renew?: "primaryKey" | "secondaryKey" | undefined;
   /** `null`: none from now on. */
   readonly parent?: string | null | undefined;
 }

@@ -15,6 +15,7 @@ export type CertificateOwner =
       readonly ok: true;
       readonly identity: { readonly deviceId: string; readonly moduleId: null };
       readonly expiresMs: number;
+      readonly by: string;
     }
   | { readonly ok: false; readonly text: string };
 
@@ -41,5 +42,5 @@ export function identifyCertificate(
   if (authentication.type === "sas") return refuse("device is registered with keys");
   const verdict = verifyClientCertificate(shown, deviceId, authentication, nowMs);
   if (!verdict.ok) return refuse(REASONS[verdict.reason]);
-  return { ok: true, identity: { deviceId, moduleId: null }, expiresMs: verdict.expiresMs };
+  return { ok: true, identity: { deviceId, moduleId: null }, expiresMs: verdict.expiresMs, by: verdict.by };
 }

@@ -27,8 +27,16 @@ export type CertificateAuthentication =
     }
   | { readonly type: "certificateAuthority" };
 
+/** In place of a thumbprint, where an authority vouches. */
+export const BY_AUTHORITY = "certificateAuthority";
+
 export type CertificateVerdict =
-  | { readonly ok: true; readonly expiresMs: number }
+  | {
+      readonly ok: true;
+      readonly expiresMs: number;
+      /** The thumbprint that fits, as it is pinned, or `BY_AUTHORITY`. */
+      readonly by: string;
+    }
   | { readonly ok: false; readonly reason: "dates" | "thumbprint" | "common_name" | "chain" };
 
 const refuse = (reason: (CertificateVerdict & { ok: false })["reason"]): CertificateVerdict => ({
@@ -46,13 +54,12 @@ export function verifyClientCertificate(
   if (!(nowMs >= shown.notBefore && nowMs <= shown.notAfter)) return refuse("dates");
   if (authentication.type === "selfSigned") {
     const { primaryThumbprint, secondaryThumbprint } = authentication;
-    const isPinned = [primaryThumbprint, secondaryThumbprint].filter((pinned) =>
-      isThumbprintOf(shown, pinned),
-    );
-    return isPinned.length > 0 ? { ok: true, expiresMs: shown.notAfter } : refuse("thumbprint");
+    const [by] = [primaryThumbprint, secondaryThumbprint].filter((pinned) => isThumbprintOf(shown, pinned));
+    return by === undefined ? refuse("thumbprint") : { ok: true, expiresMs: shown.notAfter, by };
   }
   if (!shown.isChainTrusted) return refuse("chain");
-  return shown.commonName === deviceId ? { ok: true, expiresMs: shown.notAfter } : refuse("common_name");
+  if (shown.commonName !== deviceId) return refuse("common_name");
+  return { ok: true, expiresMs: shown.notAfter, by: BY_AUTHORITY };
 }
 
 const SHA1_DIGITS = 40;

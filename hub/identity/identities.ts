@@ -3,10 +3,11 @@
  * counts as disabled with it. A child stays without its parent.
  */
 import { SandpiperError } from "../../abi/index.ts";
-import type { Identity, IdentityChange, NewIdentity } from "../face.ts";
+import type { Authentication, Identity, IdentityChange, NewIdentity } from "../face.ts";
 import type { Journal } from "../journal/journal.ts";
 import { TABLE } from "../journal/tables.ts";
 import { certificateFault, nameOf, refuseMalformed, thumbprintsOf, toIdentity } from "./identity.ts";
+import { newKey } from "./keys.ts";
 import { decodeRow, encodeRow } from "./sealed-row.ts";
 import type { Vault } from "./vault.ts";
 
@@ -74,14 +75,16 @@ export class Identities {
   }
 
   /** Durable when it resolves. @throws as `add`, and SP_IDENTITY_UNKNOWN */
-  async change({ deviceId, moduleId, enabled, authentication, parent }: IdentityChange): Promise<Identity> {
+  async change(change: IdentityChange): Promise<Identity> {
+    const { deviceId, moduleId, enabled, parent } = change;
     const known = this.#known(deviceId, moduleId ?? null);
+    const authentication = change.authentication ?? known.authentication;
     const { parent: parentBefore, ...rest } = known;
     const parentNow = parent === undefined ? parentBefore : (parent ?? undefined);
     const changed = toIdentity({
       ...rest,
       enabled: enabled ?? known.enabled,
-      authentication: authentication ?? known.authentication,
+      authentication: change.renew === undefined ? authentication : renewed(known, change.renew),
       ...(parentNow === undefined ? {} : { parent: parentNow }),
     });
     refuseMalformed(changed);
@@ -190,6 +193,20 @@ export class Identities {
     this.#byName.delete(name);
     this.#options.journal.tables.delete(TABLE.IDENTITY, keyOf(name));
   }
+}
+
+/** @throws SP_IDENTITY_CERTIFICATE */
+function renewed(
+  { deviceId, moduleId, authentication }: Identity,
+  which: NonNullable<IdentityChange["renew"]>,
+): Authentication {
+  if (authentication.type !== "sas") {
+    const name = nameOf(deviceId, moduleId ?? null);
+    throw new SandpiperError("SP_IDENTITY_CERTIFICATE", `identity: "${name}" has no keys to renew`, {
+      hint: "it connects with a certificate",
+    });
+  }
+  return { ...authentication, [which]: newKey() };
 }
 
 /** Keys of tables are binary. */

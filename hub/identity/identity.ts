@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { NAME_BYTES_MAX, SandpiperError } from "../../abi/index.ts";
 import type { Authentication, Identity, KeyedIdentity, NewIdentity } from "../face.ts";
-import { normalThumbprint } from "./client-certificate.ts";
+import { BY_AUTHORITY, normalThumbprint } from "./client-certificate.ts";
 
 /** IoT Hub's characters of a device id; a module id has no `#`. */
 const DEVICE_ID = /^[A-Za-z0-9\-:.+%_#*?!(),=@$']+$/;
@@ -56,6 +56,17 @@ export const thumbprintsOf = ({ authentication }: Identity): readonly string[] =
   authentication.type === "selfSigned"
     ? [authentication.primaryThumbprint, authentication.secondaryThumbprint].filter((text) => text !== "")
     : [];
+
+/**
+ * Whether what a client has shown (`by` of a verdict) would do now as well: keys are renewed, and other certificates
+ * pinned. `null` would not.
+ */
+export function isProvenBy(identity: Identity, by: string | null): boolean {
+  if (by === null) return false;
+  const { type } = identity.authentication;
+  if (type === "certificateAuthority") return by === BY_AUTHORITY;
+  return (type === "sas" ? keysOf(identity) : thumbprintsOf(identity)).includes(by);
+}
 
 /** @throws {SandpiperError} SP_IDENTITY_NAME, SP_IDENTITY_CERTIFICATE */
 export function refuseMalformed(identity: Identity): void {

@@ -33,7 +33,12 @@ export interface SasAudience {
 }
 
 export type SasVerdict =
-  | { readonly ok: true; readonly expiresMs: number }
+  | {
+      readonly ok: true;
+      readonly expiresMs: number;
+      /** The key that signed. */
+      readonly by: string;
+    }
   | { readonly ok: false; readonly reason: "malformed" | "expired" | "audience" | "signature" };
 
 /** `keys`: base64, any of which may have signed. Tokens of a policy (`skn`) are not a device's, and refused. */
@@ -49,8 +54,8 @@ export function verifySasToken(
   if (nowMs > expiresMs + CLOCK_SKEW_MS) return { ok: false, reason: "expired" };
   if (token.policy !== null || !isForAudience(token.sr, audience)) return { ok: false, reason: "audience" };
   // All of them, always: how long it takes says nothing about which one fits.
-  const fitting = keys.filter((key) => isSignedWith(token, key));
-  return fitting.length > 0 ? { ok: true, expiresMs } : { ok: false, reason: "signature" };
+  const [by] = keys.filter((key) => isSignedWith(token, key));
+  return by === undefined ? { ok: false, reason: "signature" } : { ok: true, expiresMs, by };
 }
 
 /** Fields in any order, none twice. `null` when malformed. */

@@ -60,6 +60,8 @@ export type ConnectDecision =
       /** Of the token, or of the certificate that came in its place. */
       readonly tokenExpiresMs: number;
       readonly byCertificate: boolean;
+      /** The key that signed, or the certificate. */
+      readonly provenBy: string;
     }
   | { readonly accepted: false; readonly refusal: Refusal; readonly code: 3 | 5; readonly text: string };
 
@@ -95,8 +97,14 @@ export function decideConnect(request: ConnectRequest, checks: ConnectChecks): C
   if (token === null) return decideCertificate(certificate!, claim, identity, checks.nowMs);
   const verdict = checks.verify(token, identity);
   if (!verdict.ok) return refuse(`token_${verdict.reason}`);
-  return { accepted: true, claim, tokenExpiresMs: verdict.expiresMs, byCertificate: false };
+  return accept(claim, verdict, false);
 }
+
+const accept = (
+  claim: ConnectClaim,
+  { expiresMs, by }: { readonly expiresMs: number; readonly by: string },
+  byCertificate: boolean,
+): ConnectDecision => ({ accepted: true, claim, tokenExpiresMs: expiresMs, byCertificate, provenBy: by });
 
 /** Modules are registered with keys alone. */
 function decideCertificate(
@@ -108,7 +116,7 @@ function decideCertificate(
   if (moduleId !== undefined || authentication.type === "sas") return refuse("certificate_unused");
   const verdict = verifyClientCertificate(certificate, deviceId, authentication, nowMs);
   if (!verdict.ok) return refuse(`certificate_${verdict.reason}`);
-  return { accepted: true, claim, tokenExpiresMs: verdict.expiresMs, byCertificate: true };
+  return accept(claim, verdict, true);
 }
 
 /**

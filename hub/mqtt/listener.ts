@@ -49,7 +49,10 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** `code`: SP_LISTEN_PORT_BUSY, SP_LISTEN_ADDRESS, SP_LISTEN_TLS; SP_LISTEN_CONNECTIONS, SP_LISTEN_HANDSHAKES to `onError`. */
+/**
+ * `code`: SP_LISTEN_PORT_BUSY, SP_LISTEN_ADDRESS, SP_LISTEN_TLS; to `onError` SP_LISTEN_CONNECTIONS,
+ * SP_LISTEN_HANDSHAKES, SP_LISTEN_HANDSHAKE, SP_LISTEN_UPGRADE.
+ */
 export class ListenError extends SandpiperError {}
 
 /** @throws {ListenError} */
@@ -138,7 +141,9 @@ export function makeTlsServer(
   // Handshakes count as well: they cost more than connections do.
   server.maxConnections = connectionsMax;
   server.on("drop", () => report(overLimit(options, connectionsMax)));
-  server.on("tlsClientError", report);
+  server.on("tlsClientError", (error, { remoteAddress }) =>
+    report(handshakeFault(options, remoteAddress, error)),
+  );
   const rawSockets = boundHandshakes(server, () => report(overHandshakes(options)));
   const setCertificate = ({ key, cert }: TlsPair) =>
     withPair(() => server.setSecureContext({ ...settings, key, cert }));
@@ -210,6 +215,24 @@ export const overLimit = ({ protocol, host, port }: Endpoint, connectionsMax: nu
   new ListenError("SP_LISTEN_CONNECTIONS", `${protocol} listener: more than ${connectionsMax} connections`, {
     details: { protocol, host, port, connectionsMax },
   });
+
+/**
+ * OpenSSL has the reason in words; the rest of its message is where in its source. Who hung up without one, as Node's
+ * own client does when it distrusts a certificate, has no address any more.
+ */
+const handshakeFault = ({ protocol, host, port }: Endpoint, peer: string | undefined, cause: Error) => {
+  const { code, reason = cause.message } = cause as { readonly code?: string; readonly reason?: string };
+  const from = peer === undefined ? "" : ` with ${peer}`;
+  const text = `${protocol} listener: TLS handshake${from} failed: ${code === "ECONNRESET" ? "the client hung up" : reason}`;
+  return new ListenError("SP_LISTEN_HANDSHAKE", text, { details: { protocol, host, port }, cause });
+};
+
+export const upgradeFault = ({ protocol, host, port }: Endpoint, peer: string | undefined, why: string) =>
+  new ListenError(
+    "SP_LISTEN_UPGRADE",
+    `${protocol} listener: WebSocket of ${peer ?? "somebody"} refused: ${why}`,
+    { details: { protocol, host, port } },
+  );
 
 const overHandshakes = ({ protocol, host, port }: Endpoint) =>
   new ListenError("SP_LISTEN_HANDSHAKES", `${protocol} listener: too many TLS handshakes at once`, {

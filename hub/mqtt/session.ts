@@ -50,6 +50,7 @@ export class Session implements ClientChannel {
   readonly publisher: Publisher;
   /** Its subscriptions outlive the connection. */
   readonly isPersistent: boolean;
+  readonly provenBy: string;
   subscriptions: Subscriptions = {};
   readonly #connection: SessionConnection;
   readonly #host: SessionHost;
@@ -57,10 +58,17 @@ export class Session implements ClientChannel {
   #inputs: Subscriber | null = null;
   #devicebound: Subscriber | null = null;
 
-  constructor(connection: SessionConnection, publisher: Publisher, isPersistent: boolean, host: SessionHost) {
+  constructor(
+    connection: SessionConnection,
+    publisher: Publisher,
+    isPersistent: boolean,
+    provenBy: string,
+    host: SessionHost,
+  ) {
     this.#connection = connection;
     this.publisher = publisher;
     this.isPersistent = isPersistent;
+    this.provenBy = provenBy;
     this.#host = host;
   }
 

@@ -76,7 +76,7 @@ export class Sessions implements MqttHandler<Session, TopicPlan> {
       return connection.connack(decision.code);
     }
     const publisher = new Publisher(this.#engine, connection);
-    const session = new Session(connection, publisher, !request.clean, this.#host);
+    const session = new Session(connection, publisher, !request.clean, decision.provenBy, this.#host);
     // A clock that is behind is a client's excuse for its token; the certificate is judged by ours alone.
     const skewMs = decision.byCertificate ? CLOCK_SKEW_MS : 0;
     session.client = this.#clients.attach(decision.claim, session, decision.tokenExpiresMs - skewMs);

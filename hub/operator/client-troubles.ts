@@ -5,7 +5,8 @@
  */
 import type { ClientTrouble } from "../face.ts";
 
-const CLIENTS_MAX = 8;
+/** Those of a few clients, and of each listener. */
+const CLIENTS_MAX = 16;
 const NAME_CHARACTERS_MAX = 128;
 const WHAT_CHARACTERS_MAX = 300;
 

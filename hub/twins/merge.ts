@@ -65,3 +65,11 @@ export function difference(from: JsonObject, to: JsonObject): JsonObject {
   }
   return patch;
 }
+
+/** The patch that makes what a twin reports into what is to be reported; `null` when it is that already. */
+export function reportedPatch(before: object, after: object): JsonObject | null {
+  // Nulls delete, and are never there.
+  const [from, to] = [before, after].map((values) => mergePatch(EMPTY, values as JsonObject));
+  const patch = difference(from!, to!);
+  return Object.keys(patch).length === 0 ? null : patch;
+}

@@ -15,6 +15,7 @@ import {
   makePlainServer,
   makeTlsServer,
   overLimit,
+  upgradeFault,
   type Listener,
   type ListenOptions,
 } from "../mqtt/listener.ts";
@@ -73,7 +74,10 @@ export async function listenWeb(options: WebListenOptions): Promise<Listener> {
   let isClosing = false;
   http.on("upgrade", (request, socket, head) => {
     const verdict = decideUpgrade(request.url ?? "", request.headers);
-    if (!verdict.ok) return refuse(socket, verdict.status, verdict.why);
+    if (!verdict.ok) {
+      report(upgradeFault(options, request.socket.remoteAddress, verdict.why));
+      return refuse(socket, verdict.status, verdict.why);
+    }
     if (isClosing || sweep.size >= connectionsMax) {
       if (!isClosing) report(overLimit(options, connectionsMax));
       return refuse(socket, 503, "too many connections");

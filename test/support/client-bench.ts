@@ -19,6 +19,7 @@ import { EngineBench, type EngineBenchOptions } from "./faults/engine-bench.ts";
 import { credentials, GATEWAY } from "./hub.ts";
 
 export class FakeChannel implements ClientChannel {
+  readonly provenBy = null;
   readonly ends: ClientEnd[] = [];
   readonly inputNames: string[][] = [];
   readonly queues: (Endpoint | null)[] = [];

@@ -4,7 +4,7 @@ import { stringOption } from "../develop/arguments.ts";
 import { noPositionals, wholeNumber } from "./arguments.ts";
 import type { Command, Context } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
+import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
 import { formatDeadLetter, formatLetterInFull, toJsonEvent } from "./message-text.ts";
 
 const LIMIT_DEFAULT = 100;
@@ -34,7 +34,7 @@ export const deadLetterListCommand: Command = {
     const endpoint = stringOption(values, "endpoint");
     const from = startOf(values, endpoint, parseLetterPlace);
     const limit = wholeNumber(values, "limit", LIMIT_MAX, 1) ?? LIMIT_DEFAULT;
-    const client = createManagementClient(gatewayDir(values, env));
+    const client = createManagementClient(gatewayAt(values, env));
     const { letters, next } = await client.deadLetters({ endpoint, from, limit });
     if (json) {
       for (const letter of letters) out(JSON.stringify({ ...letter, message: toJsonEvent(letter.message) }));
@@ -150,7 +150,7 @@ export const deadLetterPurgeCommand: Command = {
 
 async function clientOf(values: Context["values"], env: Context["env"]): Promise<ManagementClient> {
   const { createManagementClient } = await import("../../host/index.ts");
-  return createManagementClient(gatewayDir(values, env));
+  return createManagementClient(gatewayAt(values, env));
 }
 
 interface Which {

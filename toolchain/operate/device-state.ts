@@ -2,7 +2,7 @@
 import type { DeviceDetail } from "../../host/index.ts";
 import type { Command } from "../command.ts";
 import { onlyPositional, stringOption } from "../develop/arguments.ts";
-import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
+import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
 
 const PROOFS: Readonly<Record<DeviceDetail["authentication"], string>> = {
   sas: "keys",
@@ -20,7 +20,7 @@ export const deviceShowCommand: Command = {
   async run({ values, positionals, env, json, out }) {
     const deviceId = onlyPositional(positionals, "<device>", this.usage);
     const { createManagementClient } = await import("../../host/index.ts");
-    const device = await createManagementClient(gatewayDir(values, env)).device(deviceId);
+    const device = await createManagementClient(gatewayAt(values, env)).device(deviceId);
     out(json ? JSON.stringify(device) : describe(device));
     return 0;
   },
@@ -49,7 +49,7 @@ const command = (verb: "enable" | "disable", summary: string): Command => ({
     const deviceId = onlyPositional(positionals, "<device>", this.usage);
     const moduleId = stringOption(values, "module");
     const { createManagementClient } = await import("../../host/index.ts");
-    await createManagementClient(gatewayDir(values, env)).setEnabled(verb === "enable", deviceId, moduleId);
+    await createManagementClient(gatewayAt(values, env)).setEnabled(verb === "enable", deviceId, moduleId);
     const name = moduleId === undefined ? deviceId : `${deviceId}/${moduleId}`;
     out(json ? JSON.stringify({ [`${verb}d`]: name }) : `${verb}d ${name}`);
     return 0;

@@ -5,7 +5,7 @@ import { onlyPositional, stringOption } from "../develop/arguments.ts";
 import { noPositionals, wholeNumber } from "./arguments.ts";
 import type { Command, Context } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
+import { DIR_OPTION, gatewayAt, gatewayDir } from "./gateway-dir.ts";
 import { mosquittoCommand, shellQuote, type Broker } from "./mosquitto.ts";
 import { formatTable, type Column } from "./table.ts";
 
@@ -44,7 +44,7 @@ export const deviceAddCommand: Command = {
     const validSecs = validSecsOf(values);
     const { createManagementClient } = await import("../../host/index.ts");
     const dir = gatewayDir(values, env);
-    const client = createManagementClient(dir);
+    const client = createManagementClient(gatewayAt(values, env));
     const parent = stringOption(values, "parent");
     const certificate = certificateOptions(values);
     if (certificate !== null) {
@@ -102,7 +102,7 @@ export const deviceTokenCommand: Command = {
     const validSecs = validSecsOf(values);
     const { createManagementClient } = await import("../../host/index.ts");
     const dir = gatewayDir(values, env);
-    const client = createManagementClient(dir);
+    const client = createManagementClient(gatewayAt(values, env));
     const login = await client.login(name, validSecs);
     if (json) out(JSON.stringify(login));
     else if (values["mqtt"] !== true) out(login.password);
@@ -111,7 +111,8 @@ export const deviceTokenCommand: Command = {
   },
 };
 
-function identityName(
+/** @throws {UsageError} */
+export function identityName(
   values: Context["values"],
   positionals: readonly string[],
   usage: string,
@@ -168,7 +169,7 @@ export const deviceListCommand: Command = {
   async run({ values, positionals, env, json, out }) {
     noPositionals(positionals, this.usage);
     const { createManagementClient } = await import("../../host/index.ts");
-    const devices = await createManagementClient(gatewayDir(values, env)).devices();
+    const devices = await createManagementClient(gatewayAt(values, env)).devices();
     if (json) out(JSON.stringify(devices));
     else
       out(
@@ -192,7 +193,7 @@ export const deviceRemoveCommand: Command = {
     const moduleId = stringOption(values, "module");
     if (moduleId === "") throw new UsageError('option --module "": no name', `usage: ${this.usage}`);
     const { createManagementClient } = await import("../../host/index.ts");
-    await createManagementClient(gatewayDir(values, env)).removeDevice(deviceId, moduleId);
+    await createManagementClient(gatewayAt(values, env)).removeDevice(deviceId, moduleId);
     const name = moduleId === undefined ? deviceId : `${deviceId}/${moduleId}`;
     out(json ? JSON.stringify({ removed: name }) : `removed ${name}`);
     return 0;

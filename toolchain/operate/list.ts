@@ -2,7 +2,7 @@
 import type { ModuleView } from "../../host/index.ts";
 import { noPositionals } from "./arguments.ts";
 import type { Command } from "../command.ts";
-import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
+import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
 import { printable } from "./message-text.ts";
 import { formatAge, formatTable, type Column } from "./table.ts";
 
@@ -24,7 +24,7 @@ export const listCommand: Command = {
   async run({ values, positionals, env, json, out }) {
     noPositionals(positionals, this.usage);
     const { createManagementClient } = await import("../../host/index.ts");
-    const modules = await createManagementClient(gatewayDir(values, env)).modules();
+    const modules = await createManagementClient(gatewayAt(values, env)).modules();
     if (json) out(JSON.stringify(modules));
     else out(modules.length === 0 ? NO_MODULES : formatTable(columns(Date.now()), modules));
     return 0;

@@ -3,7 +3,7 @@ import type { DeviceView } from "../../host/index.ts";
 import type { Command } from "../command.ts";
 import { onlyPositional } from "../develop/arguments.ts";
 import { noPositionals } from "./arguments.ts";
-import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
+import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
 import { formatTable, type Column } from "./table.ts";
 
 export const moduleIdentityAddCommand: Command = {
@@ -16,7 +16,7 @@ export const moduleIdentityAddCommand: Command = {
   async run({ values, positionals, env, json, out }) {
     const moduleId = onlyPositional(positionals, "<module>", this.usage);
     const { createManagementClient } = await import("../../host/index.ts");
-    const module = await createManagementClient(gatewayDir(values, env)).addDevice({ moduleId });
+    const module = await createManagementClient(gatewayAt(values, env)).addDevice({ moduleId });
     out(json ? JSON.stringify(module) : module.connectionString);
     return 0;
   },
@@ -37,7 +37,7 @@ export const moduleIdentityListCommand: Command = {
   async run({ values, positionals, env, json, out }) {
     noPositionals(positionals, this.usage);
     const { createManagementClient } = await import("../../host/index.ts");
-    const client = createManagementClient(gatewayDir(values, env));
+    const client = createManagementClient(gatewayAt(values, env));
     const { gatewayId } = await client.status();
     const modules = (await client.devices()).filter(
       ({ deviceId, moduleId }) => deviceId === gatewayId && moduleId !== null,
@@ -59,7 +59,7 @@ export const moduleIdentityRemoveCommand: Command = {
   async run({ values, positionals, env, json, out }) {
     const moduleId = onlyPositional(positionals, "<module>", this.usage);
     const { createManagementClient } = await import("../../host/index.ts");
-    const client = createManagementClient(gatewayDir(values, env));
+    const client = createManagementClient(gatewayAt(values, env));
     const { gatewayId } = await client.status();
     await client.removeDevice(gatewayId, moduleId);
     out(json ? JSON.stringify({ removed: `${gatewayId}/${moduleId}` }) : `removed ${gatewayId}/${moduleId}`);

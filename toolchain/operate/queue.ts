@@ -2,7 +2,7 @@
 import type { QueueStatus } from "../../host/index.ts";
 import { noPositionals } from "./arguments.ts";
 import type { Command } from "../command.ts";
-import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
+import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
 import { fitTable, formatAge, formatBytes, formatRate, type Column } from "./table.ts";
 
 /** Above are routes that named no priority. */
@@ -38,7 +38,7 @@ export const queueListCommand: Command = {
   async run({ values, positionals, env, json, out }) {
     noPositionals(positionals, this.usage);
     const { createManagementClient } = await import("../../host/index.ts");
-    const queues = await createManagementClient(gatewayDir(values, env)).queues();
+    const queues = await createManagementClient(gatewayAt(values, env)).queues();
     const shown = values["all"] === true ? queues : queues.filter(({ kind }) => kind !== "deadLetters");
     if (json) out(JSON.stringify(shown));
     else out(shown.length === 0 ? NO_QUEUES : fitTable(COLUMNS, shown, TABLE_CHARACTERS));

@@ -1,7 +1,7 @@
 /** `sandpiper restart`: starts a module anew, its count of restarts with it. */
 import { onlyPositional } from "../develop/arguments.ts";
 import type { Command } from "../command.ts";
-import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
+import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
 
 export const restartCommand: Command = {
   name: "restart",
@@ -13,7 +13,7 @@ export const restartCommand: Command = {
   async run({ values, positionals, env, json, out }) {
     const module = onlyPositional(positionals, "<module>", this.usage);
     const { createManagementClient } = await import("../../host/index.ts");
-    await createManagementClient(gatewayDir(values, env)).restartModule(module);
+    await createManagementClient(gatewayAt(values, env)).restartModule(module);
     out(json ? JSON.stringify({ restarting: module }) : `restarting ${module}`);
     return 0;
   },

@@ -2,7 +2,7 @@
 import type { DeploymentStatus, FlashUse, GatewayStatus, HubStatus } from "../../host/index.ts";
 import { noPositionals } from "./arguments.ts";
 import type { Command } from "../command.ts";
-import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
+import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
 import { printable } from "./message-text.ts";
 import { formatAge, formatBytes } from "./table.ts";
 
@@ -19,7 +19,7 @@ export const statusCommand: Command = {
   async run({ values, positionals, env, json, out }) {
     noPositionals(positionals, this.usage);
     const { createManagementClient } = await import("../../host/index.ts");
-    const status = await createManagementClient(gatewayDir(values, env)).status();
+    const status = await createManagementClient(gatewayAt(values, env)).status();
     out(json ? JSON.stringify(status) : formatStatus(status, Date.now()));
     return status.state === "failed" ? 1 : 0;
   },
@@ -31,6 +31,7 @@ export function formatStatus(status: GatewayStatus, nowMs: number): string {
     `gateway   ${gatewayId}, sandpiper ${version}, process ${pid}`,
     `state     ${state}, up ${formatAge(nowMs - Date.parse(startedAt))}`,
     ...listeners.map(({ protocol, host, port }) => `listens   ${protocol}://${host}:${port}`),
+    ...(status.managementUrl === null ? [] : [`managed   ${status.managementUrl}, with the token`]),
     ...(hub ? formatHub(hub, nowMs) : []),
     ...(hubRestarts > 0 || hubFailure ? [`          made again ${hubRestarts} times: ${hubFailure}`] : []),
     ...formatStores(status),

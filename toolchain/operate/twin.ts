@@ -3,7 +3,7 @@ import type { TwinChange, TwinView } from "../../host/index.ts";
 import type { Command, Context } from "../command.ts";
 import { optionalPositional, stringOption } from "../develop/arguments.ts";
 import { UsageError } from "../errors.ts";
-import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
+import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
 import { readJsonArgument } from "./json-argument.ts";
 import { MODULE_OPTION, targetOf } from "./target.ts";
 
@@ -27,7 +27,7 @@ export const twinGetCommand: Command = {
   async run({ values, positionals, env, json, out }) {
     const target = targetOf(values, optionalPositional(positionals, this.usage), this.usage);
     const { createManagementClient } = await import("../../host/index.ts");
-    print(await createManagementClient(gatewayDir(values, env)).twin(target), json, out);
+    print(await createManagementClient(gatewayAt(values, env)).twin(target), json, out);
     return 0;
   },
 };
@@ -75,7 +75,7 @@ async function change(
   const ifMatch = stringOption(values, "if-match");
   const { createManagementClient } = await import("../../host/index.ts");
   const wanted: TwinChange = { section, patch, replaces, ...(ifMatch === undefined ? {} : { ifMatch }) };
-  print(await createManagementClient(gatewayDir(values, env)).changeTwin(target, wanted), json, out);
+  print(await createManagementClient(gatewayAt(values, env)).changeTwin(target, wanted), json, out);
   return 0;
 }
 

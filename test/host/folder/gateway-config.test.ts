@@ -46,6 +46,13 @@ test.for([
     '{"gatewayId":"gw","listeners":[{"protocol":"amqp","deviceAuthorities":"d.pem"}]}',
     'listeners[0].deviceAuthorities: only for protocols "mqtts", "amqps" and "https"',
   ],
+  ...["0.0.0.0:8088", "10.0.0.1:8088", "127.0.0.1", "localhost:80", "127.0.0.256:1", "[::]:80"].map(
+    (address) =>
+      [
+        `{"gatewayId":"gw","management":{"listen":"${address}"}}`,
+        `management.listen: "${address}" is no address of the loopback with a port`,
+      ] as const,
+  ),
 ] as const)("%s is refused: %s", async ([text, message]) => {
   await expect(decode(text)).rejects.toThrow(`gateway.json: ${message}`);
 });

@@ -1,6 +1,7 @@
 /** A gateway small enough to see through: identities in a map, events in a list, logs in a string. */
 import { SandpiperError } from "../../../abi/index.ts";
 import type { EventRecord, Identity, TwinChange, TwinView } from "../../../hub/index.ts";
+import { newKeys } from "../../../hub/identity/keys.ts";
 import { toIdentity } from "../../../hub/identity/identity.ts";
 import { DONE } from "../fake-parts.ts";
 import type { ManagementBackend } from "../../../host/management/backend.ts";
@@ -43,10 +44,20 @@ export function createFakeBackend(): FakeBackend {
         if (identities.has(name)) throw new SandpiperError("SP_IDENTITY_EXISTS", `device "${name}": exists`);
         identities.set(name, toIdentity(identity));
       },
-      changeIdentity: async ({ deviceId, moduleId, enabled }) => {
+      changeIdentity: async ({ deviceId, moduleId, enabled, renew, parent }) => {
         const known = identities.get(key(deviceId, moduleId));
         if (!known) throw new SandpiperError("SP_IDENTITY_UNKNOWN", `device "${deviceId}": unknown`);
-        const changed = { ...known, enabled: enabled ?? known.enabled };
+        const { parent: before, ...rest } = known;
+        const after = parent === undefined ? before : (parent ?? undefined);
+        const changed = {
+          ...rest,
+          enabled: enabled ?? known.enabled,
+          ...(after === undefined ? {} : { parent: after }),
+          authentication:
+            renew === undefined
+              ? known.authentication
+              : ({ ...known.authentication, [renew]: newKeys().primaryKey } as Identity["authentication"]),
+        };
         identities.set(key(deviceId, moduleId), changed);
         return changed;
       },
@@ -103,6 +114,10 @@ export function createFakeBackend(): FakeBackend {
     },
     status: async () => {
       throw new TypeError("a bug");
+    },
+    activity: async ({ from }) => {
+      const record = { number: 0, at: new Date(0).toISOString(), subject: "filter", text: "running" };
+      return { records: from === 0 ? [{ ...record, kind: "module" }] : [], next: 1, oldest: 0 };
     },
     modules: async () => [],
     reported: async () => ({ lastDesiredStatus: { code: 200, description: "" } }),

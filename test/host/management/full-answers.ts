@@ -14,6 +14,7 @@ export const fullStatus: GatewayStatus = {
   state: "degraded",
   startedAt: NOW,
   listeners: [{ protocol: "mqtt", host: "0.0.0.0", port: 1883 }],
+  managementUrl: "http://127.0.0.1:8088",
   hub: {
     state: "full",
     connections: 2,

@@ -115,6 +115,7 @@ type Ask = readonly [id: string, method: string, path: string, body?: unknown, s
 /** In this order: later ones speak of what earlier ones made. */
 const ASKED: readonly Ask[] = [
   ["getStatus", "GET", "/status"],
+  ["readActivity", "GET", "/activity?waitMs=0"],
   ["listModules", "GET", "/modules"],
   ["getDeployment", "GET", "/deployment"],
   ["applyDeployment", "POST", "/deployment", { deployment: {}, baseDir: "/" }],
@@ -132,6 +133,11 @@ const ASKED: readonly Ask[] = [
   ["getDevice", "GET", "/devices/d"],
   ["getDevice", "GET", "/devices/nobody", undefined, 404],
   ["signLogin", "POST", "/logins", { deviceId: "d", validSecs: 60 }],
+  ["renewDeviceKey", "POST", "/devices/d/keys", { renew: "secondary" }],
+  ["renewDeviceKey", "POST", "/devices/d/keys", { renew: "both" }, 400],
+  ["renewModuleIdentityKey", "POST", "/devices/d/modules/m/keys", { renew: "primary" }],
+  ["setParent", "POST", "/devices/c/parent", { parent: "d" }],
+  ["setParent", "POST", "/devices/c/parent", { parent: null }],
   ["disableDevice", "POST", "/devices/d/disable"],
   ["enableDevice", "POST", "/devices/d/enable"],
   ["disableModuleIdentity", "POST", "/devices/d/modules/m/disable"],

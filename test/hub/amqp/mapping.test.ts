@@ -1,7 +1,16 @@
 /** Messages to frames and back, addresses and audiences, as values. */
 import rhea, { type Message } from "rhea";
 import { expect, test } from "vitest";
-import { Block, decodeFrame, frameLength, PROPERTY_TYPE, writeFrame } from "../../../abi/index.ts";
+import {
+  Block,
+  decodeFrame,
+  encodeProperties,
+  frameLength,
+  PROPERTY_ID,
+  PROPERTY_TYPE,
+  sections,
+  writeFrame,
+} from "../../../abi/index.ts";
 import { parseAddress, parseAudience } from "../../../hub/amqp/address.ts";
 import { toFrameParts, writeMessage, type Delivery, type Incoming } from "../../../hub/amqp/mapping.ts";
 import { MessageReader } from "../../../hub/amqp/message.ts";
@@ -148,6 +157,26 @@ test("system properties have their places on the way in and on the way out", () 
     "x-opt-sequence-number": 9,
     "iothub-enqueuedtime": new Date(1_700_000_000_000),
   });
+});
+
+test("a change of a twin comes as if from whoever it is about; nobody but the hub may say so", () => {
+  const told = (sender: string | null, module: string | null) => {
+    const about = [
+      { id: PROPERTY_ID.CHANGED_DEVICE_ID, value: "leaf" },
+      ...(module === null ? [] : [{ id: PROPERTY_ID.CHANGED_MODULE_ID, value: module }]),
+    ];
+    const parts = sections(encodeProperties(about), encodeProperties([]));
+    const block = Block.allocate(frameLength(parts, 0));
+    writeFrame(block, 0, 1, 0, parts, Buffer.alloc(0), 0, 0);
+    const writer = new Writer();
+    writeMessage(writer, block, 0, { ...DELIVERY, sender: { deviceId: "gw", moduleId: sender } });
+    const message = rhea.message.decode(Buffer.from(writer.view())) as unknown as Message;
+    const annotations = message.message_annotations as Readonly<Record<string, unknown>>;
+    return [annotations["iothub-connection-device-id"], annotations["iothub-connection-module-id"]];
+  };
+  expect(told("$edgeHub", "m")).toEqual(["leaf", "m"]);
+  expect(told("$edgeHub", null)).toEqual(["leaf", undefined]);
+  expect(told("filter", "m")).toEqual(["gw", "filter"]);
 });
 
 test("the output's name is told apart, and a body may be text or bytes, in one part or several", () => {

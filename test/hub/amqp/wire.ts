@@ -62,7 +62,7 @@ export class Wire {
       verifyToken: (identity, token) => {
         const expiresMs = this.tokens.get(identityName(identity));
         if (expiresMs === undefined || token !== "good") return { ok: false, text: "token is bad" };
-        return { ok: true, identity, expiresMs };
+        return { ok: true, identity, expiresMs, by: "key" };
       },
       verifyCertificate: () => ({ ok: false, text: "no device of this certificate" }),
       onShown: (_connection, identity, expiresMs) =>

@@ -4,6 +4,11 @@ import { newKeys } from "../../../hub/identity/keys.ts";
 import { startHub, type TestHub } from "../../support/hub.ts";
 import { connectRaw, eventsOf, plain, within } from "../amqp/raw-client.ts";
 
+interface KeyPair {
+  readonly primaryKey: string;
+  readonly secondaryKey: string;
+}
+
 const CHANGES: Readonly<Record<string, (hub: TestHub, name: string) => Promise<unknown>>> = {
   "is disabled": ({ hub }, deviceId) => hub.changeIdentity({ deviceId, enabled: false }),
   "is removed": ({ hub }, deviceId) => hub.removeIdentity(deviceId),
@@ -36,6 +41,56 @@ test.for(Object.entries(CHANGES))(
     await within("refusal", connectRaw(hub, plain(one)).ended);
   },
 );
+
+test.for([
+  ["primaryKey", "secondaryKey"],
+  ["secondaryKey", "primaryKey"],
+] as const)("a new %s ends who connected by the old one, and the %s goes on", async ([renew, other]) => {
+  await using hub = await startHub({ amqp: true });
+  const one = await hub.identity("d1");
+  const byOther = { ...one, primaryKey: one[other] };
+  const byRenewed = { ...one, primaryKey: one[renew] };
+
+  const staying = await hub.connect(byOther);
+  const first = await hub.hub.changeIdentity({ deviceId: "d1", renew });
+  expect(first.authentication).toMatchObject({ [other]: one[other] });
+  expect((first.authentication as KeyPair)[renew]).not.toBe(one[renew]);
+  await staying.publishAsync(`devices/d1/messages/events/`, "still here", { qos: 1 });
+  await expect(hub.connect(byRenewed)).rejects.toThrow("Not authorized");
+  await staying.endAsync(true);
+
+  const newest = { ...one, primaryKey: (first.authentication as KeyPair)[renew] };
+  const mqtt = await hub.connect(newest);
+  const closed = new Promise<string>((resolve) => mqtt.once("close", () => resolve("closed")));
+  await hub.hub.changeIdentity({ deviceId: "d1", renew });
+  expect(await within("end", closed)).toBe("closed");
+
+  const amqp = connectRaw(hub, plain(byOther));
+  const sender = await amqp.sender(eventsOf(one));
+  await hub.hub.changeIdentity({ deviceId: "d1", renew });
+  expect(sender.is_open()).toBe(true);
+  await hub.hub.changeIdentity({ deviceId: "d1", renew: other });
+  expect(await within("end", amqp.ended)).toBe("amqp:unauthorized-access");
+});
+
+test("an AMQP connection that has shown a key, and no more, is nobody once the key is renewed", async () => {
+  await using hub = await startHub({ amqp: true });
+  const one = await hub.identity("d1");
+  const client = connectRaw(hub, plain(one));
+  await within("open", new Promise((resolve) => client.connection.once("connection_open", resolve)));
+  await hub.hub.changeIdentity({ deviceId: "d1", renew: "primaryKey" });
+  await expect(within("link", client.sender(eventsOf(one)))).rejects.toThrow();
+  client.close();
+});
+
+test("a device that shows a certificate has no key to renew", async () => {
+  await using hub = await startHub();
+  const authentication = { type: "certificateAuthority" } as const;
+  await hub.hub.addIdentity({ deviceId: "x", enabled: true, authentication });
+  await expect(hub.hub.changeIdentity({ deviceId: "x", renew: "primaryKey" })).rejects.toMatchObject({
+    code: "SP_IDENTITY_CERTIFICATE",
+  });
+});
 
 test("an AMQP connection without links has its identity no longer, once that is disabled", async () => {
   await using hub = await startHub({ amqp: true });

@@ -35,7 +35,7 @@ describe("a token", () => {
     const token = make("hub.example.net/devices/dev1");
     expect(verify(token, device, [KEY, OTHER])).toBe("ok");
     expect(verify(token, device, [OTHER, KEY])).toBe("ok");
-    expect(verifySasToken(token, device, [KEY], NOW_MS)).toEqual({ ok: true, expiresMs: SE * 1000 });
+    expect(verifySasToken(token, device, [KEY], NOW_MS)).toEqual({ ok: true, expiresMs: SE * 1000, by: KEY });
   });
 
   it("signed with another key does not", () => {

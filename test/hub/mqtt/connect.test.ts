@@ -86,7 +86,8 @@ const request = (fields: Partial<ConnectRequest> = {}): ConnectRequest => ({
 
 const checks = (fields: Partial<ConnectChecks> = {}): ConnectChecks => ({
   identityOf: (deviceId, moduleId) => (deviceId === "dev" && moduleId === null ? identity() : null),
-  verify: (token) => (token === "token" ? { ok: true, expiresMs: 5 } : { ok: false, reason: "signature" }),
+  verify: (token) =>
+    token === "token" ? { ok: true, expiresMs: 5, by: "key" } : { ok: false, reason: "signature" },
   certificate: () => null,
   nowMs: 1_000,
   ...fields,
@@ -118,6 +119,7 @@ describe("CONNECT", () => {
       claim: claim({ deviceId: "dev" }),
       tokenExpiresMs: 5,
       byCertificate: false,
+      provenBy: "key",
     };
     expect(decideConnect(request(), checks())).toEqual(accepted);
   });

@@ -33,6 +33,7 @@ const status = {
   state: "running" as const,
   startedAt: new Date(0).toISOString(),
   listeners: [{ protocol: "mqtt", host: "0.0.0.0", port: 1883 }],
+  managementUrl: null,
   hub: null,
   hubRestarts: 0,
   hubFailure: null,
@@ -99,6 +100,46 @@ test("device add prints nothing but the connection string, for a shell to take, 
   expect(out).toMatch(/^HostName=gw\.example;DeviceId=thermo1;SharedAccessKey=[\w+/]{43}=$/);
   expect(err).toBe("for a client without SDK: sandpiper device token thermo1 --mqtt");
   expect((await run("device", "add", "thermo2", "--json")).err).toBe("");
+});
+
+test("activity shows what has happened, oldest first, to the end", async () => {
+  expect(await run("activity")).toEqual({
+    code: 0,
+    out: "1970-01-01T00:00:00.000Z  module filter: running",
+    err: "",
+  });
+  expect(JSON.parse((await run("activity", "--json")).out)).toMatchObject({ kind: "module", number: 0 });
+});
+
+test("device renew-key prints the connection string with the new key, once, and keeps the other one", async () => {
+  const { primaryKey, secondaryKey } = JSON.parse((await run("device", "add", "d", "--json")).out);
+  const { code, out, err } = await run("device", "renew-key", "d", "--primary");
+  expect([code, err]).toEqual([0, "the primary key is another one now; it is shown this once"]);
+  expect(out).toMatch(/^HostName=gw\.example;DeviceId=d;SharedAccessKey=[\w+/]{43}=$/);
+  expect(out).not.toContain(primaryKey);
+  const [{ authentication }] = (await backend.hub.identities()) as unknown as [{ authentication: object }];
+  expect(authentication).toMatchObject({ secondaryKey });
+  expect(await run("device", "renew-key", "d")).toMatchObject({ code: 2 });
+  expect(await run("device", "renew-key", "d", "--primary", "--secondary")).toMatchObject({ code: 2 });
+  backend.status = async () => status;
+  await run("module-identity", "add", "reader");
+  const module = JSON.parse(
+    (await run("device", "renew-key", "--module", "reader", "--secondary", "--json")).out,
+  );
+  expect(module).toMatchObject({ deviceId: "gw", moduleId: "reader", renewed: "secondary" });
+});
+
+test("device parent sets the one parent of a device, and takes it away", async () => {
+  for (const id of ["leaf", "one", "two"]) await run("device", "add", id);
+  const parent = async () => JSON.parse((await run("device", "show", "leaf", "--json")).out).parent;
+  expect((await run("device", "parent", "leaf", "one")).out).toBe("leaf is a child of one");
+  expect((await run("device", "parent", "leaf", "two")).code).toBe(0);
+  expect(await parent()).toBe("two");
+  expect((await run("device", "parent", "leaf", "--none")).out).toBe("leaf has no parent");
+  expect(await parent()).toBeNull();
+  for (const wrong of [["leaf"], ["leaf", "one", "two"], ["leaf", "one", "--none"], ["--none"]]) {
+    expect(await run("device", "parent", ...wrong)).toMatchObject({ code: 2 });
+  }
 });
 
 test("device token prints nothing but a token of a device that is there, and never a key", async () => {

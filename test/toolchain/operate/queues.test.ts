@@ -211,7 +211,7 @@ test("status says what the flash has to take, a second, a message and a day", ()
   const hub = { state: "ok" as const, connections: 0, counters: {}, flash, troubles: [] };
   const gateway = { gatewayId: "gw", hostname: "gw", version: "0", pid: 1, hubRestarts: 0, hubFailure: null };
   const rest = { state: "running" as const, listeners: [], deployment: null, certificate: null };
-  const stores = { storesSetAside: [], storeRestored: null };
+  const stores = { storesSetAside: [], storeRestored: null, managementUrl: null };
   const text = formatStatus({ ...gateway, ...rest, ...stores, startedAt: new Date(0).toISOString(), hub }, 0);
   expect(text).toContain("flash     98 KB a second, 600 B a message, 8.0 GB a day over the last minute");
 });
