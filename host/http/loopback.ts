@@ -17,6 +17,14 @@ const REFUSAL_DELAY_MS = 1_000;
 const LOG_INTERVAL_MS = 60_000;
 const LOOPBACK_NAME = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
 
+/** @throws {SandpiperError} SP_REQUEST_HOST: not a name of the loopback */
+export function checkHost(host: string): void {
+  if (LOOPBACK_NAME.test(host)) return;
+  throw new SandpiperError("SP_REQUEST_HOST", "request: is for a host that is not the loopback", {
+    hint: "ask for 127.0.0.1, [::1] or localhost",
+  });
+}
+
 export interface TokenGate {
   /** @throws {SandpiperError} SP_REQUEST_HOST, SP_REQUEST_TOKEN */
   admit(request: Pick<IncomingMessage, "headers">): Promise<void>;
@@ -41,11 +49,7 @@ export function createTokenGate(options: {
   };
   return {
     async admit({ headers: { host = "", authorization = "" } }) {
-      if (!LOOPBACK_NAME.test(host)) {
-        throw new SandpiperError("SP_REQUEST_HOST", "request: is for a host that is not the loopback", {
-          hint: "ask for 127.0.0.1, [::1] or localhost",
-        });
-      }
+      checkHost(host);
       const shown = /^Bearer (\S+)$/i.exec(authorization)?.[1];
       if (shown !== undefined && timingSafeEqual(digest(shown), wanted)) return;
       note();
@@ -72,7 +76,7 @@ export async function listenOnLoopback(server: Server, address: string): Promise
   const host = address.slice(0, colon);
   await new Promise<void>((resolve, reject) => {
     server
-      .once("error", reject)
+      .on("error", reject) // afterwards it is a connection that could not be accepted
       .listen({ host: host.replaceAll(/[[\]]/g, ""), port: Number(address.slice(colon + 1)) }, resolve);
   }).catch((cause: unknown) => {
     const reason = cause instanceof Error ? cause.message : String(cause);

@@ -2,8 +2,9 @@
  * The workload API over TCP, on the loopback alone. Nothing in an SDK's request says who asks: the kernel does. Who is
  * not let in is closed before the first byte is read.
  */
-import type { Server } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
 import { createServer as createTcpServer, type AddressInfo, type Socket } from "node:net";
+import { checkHost } from "../http/loopback.ts";
 import type { Log } from "../log.ts";
 import { WorkloadError } from "./errors.ts";
 import { userAtPeer } from "./peer-user.ts";
@@ -67,7 +68,9 @@ function serversByUser(
   return new Map(
     [...new Set(Object.values(users))].map((uid) => {
       const caller = { modules: new Set(modulesOf(uid)), generationId: null };
-      return [uid, createModuleServer(caller, served, closing)];
+      // A page in that user's browser may have its own name lead here (DNS rebinding).
+      const admit = async ({ headers }: IncomingMessage): Promise<void> => checkHost(headers.host ?? "");
+      return [uid, createModuleServer(caller, served, closing, admit)];
     }),
   );
 }

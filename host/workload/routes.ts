@@ -132,12 +132,14 @@ const list = ({ modules }: Caller) =>
 
 /** Of errors that are not the request's. */
 const STATUS_OF: ReadonlyMap<string, number> = new Map([
+  ["SP_REQUEST_HOST", 421],
   ["SP_VAULT_SEALED", 422],
   ["SP_HUB_DOWN", 503],
   ["SP_HUB_ENDED", 503],
   ["SP_HUB_STOPPED", 503],
 ]);
 const TEXT_OF: Readonly<Record<number, string>> = {
+  421: "the request is for a host that is not the loopback",
   422: "ciphertext does not open: it is another module's, of another vector, or was changed",
   500: "the gateway could not do it",
   503: "the gateway is not ready; try again in a moment",

@@ -3,7 +3,7 @@
  * the first byte is read.
  */
 import type { Server } from "node:http";
-import { createHttpServer } from "../http/server.ts";
+import { createHttpServer, type HttpOptions } from "../http/server.ts";
 import { listenOnSocket, type ListeningSocket } from "../http/socket.ts";
 import type { Log } from "../log.ts";
 import type { WorkloadBackend } from "./backend.ts";
@@ -37,8 +37,14 @@ export async function serveModule(
   };
 }
 
-export function createModuleServer(caller: Caller, { backend, log }: ServedBy, closing: AbortSignal): Server {
+export function createModuleServer(
+  caller: Caller,
+  { backend, log }: ServedBy,
+  closing: AbortSignal,
+  admit?: HttpOptions["admit"],
+): Server {
   const server = createHttpServer({
+    ...(admit && { admit }),
     routes: workloadRoutes(backend, caller),
     bodyBytesMax: WORKLOAD_BODY_BYTES_MAX,
     refuse: refusal,

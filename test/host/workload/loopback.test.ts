@@ -73,6 +73,14 @@ describe.skipIf(!isLinux)("over the loopback", () => {
     },
   );
 
+  test("a page whose name leads to the loopback gets nothing", async () => {
+    const { gateway, port } = await start({ reader: uid });
+    const generationId = await generationOf(gateway, "reader");
+    const path = pathOf({ moduleId: "reader", generationId });
+    const told = await ask(port, { path, body: SIGN, host: "evil.example" });
+    expect(told.status).toBe(421);
+  });
+
   test("a disabled module's user gets nothing signed", async () => {
     const { gateway, port } = await start({ reader: uid });
     const generationId = await generationOf(gateway, "reader");

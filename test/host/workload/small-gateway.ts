@@ -90,6 +90,8 @@ export class SmallGateway {
 
 export interface Asked {
   readonly method?: "GET" | "POST";
+  /** Absent: the one that it is. */
+  readonly host?: string;
   readonly path: string;
   readonly body?: unknown;
   /** In place of JSON of `body`. */
@@ -101,7 +103,7 @@ export interface Asked {
 /** `at`: a socket's path, or a port of the loopback. */
 export function ask(
   at: string | number,
-  { path, body, text, query = VERSION, method }: Asked,
+  { path, body, text, query = VERSION, method, host }: Asked,
 ): Promise<Told> {
   const payload = text ?? (body === undefined ? undefined : JSON.stringify(body));
   const short = typeof at === "string" ? socketPath(at) : null;
@@ -112,7 +114,10 @@ export function ask(
       agent: false,
       method: method ?? (payload === undefined ? "GET" : "POST"),
       path: `${path}${query === "" ? "" : `?${query}`}`,
-      headers: payload === undefined ? {} : { "content-type": "application/json" },
+      headers: {
+        ...(payload !== undefined && { "content-type": "application/json" }),
+        ...(host !== undefined && { host }),
+      },
     })
       .once("response", (response) => {
         let answered = "";
