@@ -106,7 +106,8 @@ class Run {
       this.#underWay.set(stream.index, stream);
       const heard = await this.#sender.say(stream);
       this.#underWay.delete(stream.index);
-      this.#figures.add(stream, heard);
+      // The crowd is not there to get far.
+      if (stream.index >= this.#crowd) this.#figures.add(stream, heard);
       this.#finished.push(stream);
       if (this.#finished.length > SUSPECTS_MAX) this.#finished.shift();
       if (heard.fault !== null) this.#breach([`answer to stream ${stream.index}: ${heard.fault}`], [stream]);
