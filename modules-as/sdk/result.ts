@@ -6,7 +6,8 @@
  * free. What one record alone writes beyond `outMax` is a trap and not a shorter result, because the record
  * has run: its writes to the key-value store are made, and to run it again would make them twice.
  */
-import { ABI_MINOR, EFFECT_HEADER, RESULT, RESULT_MAGIC } from "./abi";
+import { EFFECT_HEADER, RESULT, RESULT_MAGIC } from "./abi";
+import { builtForMinor } from "./features";
 import { Place, Region, getU32, isSameObject, setU16, setU32, zero } from "./memory";
 
 const INITIAL_BYTES: u32 = 65536;
@@ -52,7 +53,7 @@ export function endResult(consumed: u32, given: u32): Place {
   zero(place, RESULT.SIZE);
   setU32(place + RESULT.MAGIC, RESULT_MAGIC);
   setU16(place + RESULT.HEADER, RESULT.SIZE);
-  setU16(place + RESULT.MINOR, ABI_MINOR);
+  setU16(place + RESULT.MINOR, builtForMinor());
   setU32(place + RESULT.TOTAL, used);
   setU32(place + RESULT.COUNT, count);
   setU32(place + RESULT.CONSUMED, consumed);

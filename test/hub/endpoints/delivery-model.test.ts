@@ -14,7 +14,7 @@ const STEPS = 120;
 const DELIVERIES_MAX = 4;
 const TTL_MS = 60_000;
 /** Of every other round. */
-const LOCK_MS = 250;
+const LOCK_MS = 150;
 const ENDPOINTS = ["sink/a", "sink/b"] as const;
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));

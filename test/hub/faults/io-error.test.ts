@@ -42,10 +42,11 @@ describe.skipIf(missing !== null)("a disk that breaks", () => {
     return dir;
   }
 
-  /** Publishes until the connection ends; returns what was acknowledged. */
+  /** Publishes until the connection ends; returns what was acknowledged. `begin`: when it is connected. */
   async function publishUntilClosed(
     child: HubChild,
     from: number,
+    begin: () => void,
   ): Promise<{ acked: string[]; next: number }> {
     const acked: string[] = [];
     const inFlight = new Map<number, string>();
@@ -65,6 +66,7 @@ describe.skipIf(missing !== null)("a disk that breaks", () => {
       }
     };
     await client.connected;
+    begin();
     fill();
     await client.closed;
     return { acked, next };
@@ -94,8 +96,7 @@ describe.skipIf(missing !== null)("a disk that breaks", () => {
       });
       await child.hub.addIdentity(device);
 
-      disk.failIn(kind, nth);
-      const first = await publishUntilClosed(child, 0);
+      const first = await publishUntilClosed(child, 0, () => disk.failIn(kind, nth));
       await child.failed();
       expect(child.failures).toHaveLength(1);
       expect(child.failures[0]).toMatch(/^hub thread: ended: /);
@@ -107,8 +108,7 @@ describe.skipIf(missing !== null)("a disk that breaks", () => {
       expect(new Set(found).size, "none twice").toBe(found.length);
 
       // And it is a working hub, which survives the next failure as well.
-      disk.failIn(kind, nth + 3);
-      const second = await publishUntilClosed(child, first.next);
+      const second = await publishUntilClosed(child, first.next, () => disk.failIn(kind, nth + 3));
       expect(second.acked.length).toBeGreaterThan(0);
       await child.kill();
       await using another = await startOn();
