@@ -3,6 +3,7 @@
  * must be caught. One that is caught soon is tried here, all of them by `npm run chaos -- --mutants`.
  */
 import { describe, expect, test } from "vitest";
+import { attempts } from "../support/effort.ts";
 import { faultyDiskMissing } from "../support/faults/faulty-disk.ts";
 import { seeded } from "../support/seed.ts";
 import { runChaos } from "./chaos.ts";
@@ -10,7 +11,7 @@ import { figuresLine } from "./figures.ts";
 import { tryMutant } from "./mutants.ts";
 import { MUTATIONS } from "./mutations.ts";
 
-const ROUNDS = 15;
+const ROUNDS = attempts(6, 15);
 /** Each costs several lives of a gateway. */
 const QUICK_MUTANTS = ["leaves cursors out of the log"];
 
