@@ -1,6 +1,6 @@
+/** Features that the module uses: the compiler knows them, and the manifest asks for them. */
 import { ABI_MINOR } from "./abi";
 
-/** Features that the module uses: the compiler knows them, and the manifest asks for them. */
 let used: u32 = 0;
 
 /** For the dispatch alone. */
