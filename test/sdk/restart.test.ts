@@ -128,6 +128,8 @@ test.for(ENDS)(
       };
       await expect.poll(isTold, { timeout: BACK_MS, message: one.place }).toBe(true);
     }
+    // Closing is a disconnect, too: it must open nothing any more.
+    for (const { sink } of sites) sink.removeAllListeners("disconnect");
   },
 );
 
