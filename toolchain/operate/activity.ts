@@ -2,7 +2,8 @@
 import type { ActivityRecord } from "../../host/index.ts";
 import type { Command } from "../command.ts";
 import { noPositionals } from "./arguments.ts";
-import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
+import { gatewayClient } from "./gateway-client.ts";
+import { DIR_OPTION } from "./gateway-dir.ts";
 import { printable } from "./message-text.ts";
 
 const PAGE_RECORDS = 100;
@@ -18,8 +19,7 @@ export const activityCommand: Command = {
   options: { ...DIR_OPTION, follow: { type: "boolean", short: "f", description: "go on with what comes" } },
   async run({ values, positionals, env, json, out, err }) {
     noPositionals(positionals, this.usage);
-    const { createManagementClient } = await import("../../host/index.ts");
-    const client = createManagementClient(gatewayAt(values, env));
+    const client = await gatewayClient(values, env);
     const follow = values["follow"] === true;
     let from = 0;
     for (;;) {

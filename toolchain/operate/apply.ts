@@ -3,7 +3,8 @@ import { dirname, resolve } from "node:path";
 import { onlyPositional } from "../develop/arguments.ts";
 import type { DeploymentStatus } from "../../host/index.ts";
 import type { Command } from "../command.ts";
-import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
+import { gatewayClient } from "./gateway-client.ts";
+import { DIR_OPTION } from "./gateway-dir.ts";
 import { readBytes } from "../files.ts";
 import { printable } from "./message-text.ts";
 
@@ -19,10 +20,10 @@ export const applyCommand: Command = {
   example: "sandpiper apply deployment.json",
   options: DIR_OPTION,
   async run({ values, positionals, env, json, out, err }) {
-    const { createManagementClient, parseJsonText } = await import("../../host/index.ts");
+    const { parseJsonText } = await import("../../host/index.ts");
     const file = resolve(onlyPositional(positionals, "<deployment.json>", this.usage));
     const deployment = parseJsonText((await readBytes(file, DEPLOYMENT_BYTES_MAX)).toString("utf8"), file);
-    const client = createManagementClient(gatewayAt(values, env));
+    const client = await gatewayClient(values, env);
     const status = await client.apply(deployment, dirname(file));
     if (json) out(JSON.stringify(status));
     else if (status.code === APPLIED) out(describe("applied", status));

@@ -1,7 +1,8 @@
 /** `sandpiper compact`: the room of what was consumed goes back to the disk. */
 import { noPositionals } from "./arguments.ts";
 import type { Command } from "../command.ts";
-import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
+import { gatewayClient } from "./gateway-client.ts";
+import { DIR_OPTION } from "./gateway-dir.ts";
 import { formatAge, formatBytes } from "./table.ts";
 
 export const compactCommand: Command = {
@@ -13,8 +14,7 @@ export const compactCommand: Command = {
   options: DIR_OPTION,
   async run({ values, positionals, env, json, out }) {
     noPositionals(positionals, this.usage);
-    const { createManagementClient } = await import("../../host/index.ts");
-    const compaction = await createManagementClient(gatewayAt(values, env)).compact();
+    const compaction = await (await gatewayClient(values, env)).compact();
     const { beforeBytes, afterBytes, tookMs } = compaction;
     if (json) out(JSON.stringify(compaction));
     else out(`store ${formatBytes(beforeBytes)}, now ${formatBytes(afterBytes)}, in ${formatAge(tookMs)}`);

@@ -1,10 +1,12 @@
 /** `sandpiper dlq list|show|replay|purge`: messages that were given up, why, and what becomes of them. */
-import type { LetterPlace, ManagementClient, Replayed } from "../../host/index.ts";
+import type { LetterPlace, Replayed } from "../../host/index.ts";
 import { stringOption } from "../develop/arguments.ts";
 import { noPositionals, wholeNumber } from "./arguments.ts";
 import type { Command, Context } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
+import { isDeletionMeant, YES_OPTION } from "./confirmation.ts";
+import { gatewayClient } from "./gateway-client.ts";
+import { DIR_OPTION } from "./gateway-dir.ts";
 import { formatDeadLetter, formatLetterInFull, toJsonEvent } from "./message-text.ts";
 
 const LIMIT_DEFAULT = 100;
@@ -30,11 +32,11 @@ export const deadLetterListCommand: Command = {
   },
   async run({ values, positionals, env, json, out, err }) {
     noPositionals(positionals, this.usage);
-    const { createManagementClient, letterPlaceText, parseLetterPlace } = await import("../../host/index.ts");
+    const { letterPlaceText, parseLetterPlace } = await import("../../host/index.ts");
     const endpoint = stringOption(values, "endpoint");
     const from = startOf(values, endpoint, parseLetterPlace);
     const limit = wholeNumber(values, "limit", LIMIT_MAX, 1) ?? LIMIT_DEFAULT;
-    const client = createManagementClient(gatewayAt(values, env));
+    const client = await gatewayClient(values, env);
     const { letters, next } = await client.deadLetters({ endpoint, from, limit });
     if (json) {
       for (const letter of letters) out(JSON.stringify({ ...letter, message: toJsonEvent(letter.message) }));
@@ -82,7 +84,7 @@ export const deadLetterShowCommand: Command = {
     const { endpoint, offset } = letterArguments(positionals, this.usage);
     if (offset === undefined) throw new UsageError("argument <offset>: missing", `usage: ${this.usage}`);
     const charactersMax = wholeNumber(values, "body", Number.MAX_SAFE_INTEGER) ?? BODY_CHARACTERS_IN_FULL;
-    const letter = await (await clientOf(values, env)).deadLetter({ endpoint, offset });
+    const letter = await (await gatewayClient(values, env)).deadLetter({ endpoint, offset });
     if (json) out(JSON.stringify({ ...letter, message: toJsonEvent(letter.message) }));
     else out(formatLetterInFull(letter, charactersMax));
     return 0;
@@ -98,7 +100,7 @@ export const deadLetterReplayCommand: Command = {
   options: { ...DIR_OPTION, ...ALL_OPTION },
   async run({ values, positionals, env, json, out, err }) {
     const { endpoint, offset } = whichLetters(values, positionals, this.usage);
-    const replayed = await (await clientOf(values, env)).replayDeadLetters(endpoint, offset);
+    const replayed = await (await gatewayClient(values, env)).replayDeadLetters(endpoint, offset);
     if (json) out(JSON.stringify(replayed));
     else {
       out(`replayed ${replayed.replayed}`);
@@ -129,29 +131,16 @@ export const deadLetterPurgeCommand: Command = {
   summary: "delete dead letters for good",
   usage: "sandpiper dlq purge <endpoint> (<offset> | --all) [--yes] [--dir <folder>] [--json]",
   example: "sandpiper dlq purge threshold-filter/input 3 --yes",
-  options: { ...DIR_OPTION, ...ALL_OPTION, yes: { type: "boolean", short: "y", description: "do not ask" } },
+  options: { ...DIR_OPTION, ...ALL_OPTION, ...YES_OPTION },
   async run({ values, positionals, env, json, out, err, ask }) {
     const { endpoint, offset } = whichLetters(values, positionals, this.usage);
-    const what = offset === undefined ? "all dead letters" : `dead letter ${offset}`;
-    if (values["yes"] !== true) {
-      const answer = await ask(`delete ${what} of "${endpoint}" for good? [y/N] `);
-      if (answer === null)
-        throw new UsageError(`${what} of "${endpoint}": not deleted`, "--yes says that you mean it");
-      if (!/^y(es)?$/i.test(answer.trim())) {
-        err("nothing deleted");
-        return 1;
-      }
-    }
-    const { purged } = await (await clientOf(values, env)).purgeDeadLetters(endpoint, offset);
+    const what = `${offset === undefined ? "all dead letters" : `dead letter ${offset}`} of "${endpoint}"`;
+    if (!(await isDeletionMeant({ values, ask, err }, what, `delete ${what} for good?`))) return 1;
+    const { purged } = await (await gatewayClient(values, env)).purgeDeadLetters(endpoint, offset);
     out(json ? JSON.stringify({ purged }) : `deleted ${purged}`);
     return 0;
   },
 };
-
-async function clientOf(values: Context["values"], env: Context["env"]): Promise<ManagementClient> {
-  const { createManagementClient } = await import("../../host/index.ts");
-  return createManagementClient(gatewayAt(values, env));
-}
 
 interface Which {
   readonly endpoint: string;

@@ -3,7 +3,8 @@ import type { Command } from "../command.ts";
 import { onlyPositional } from "../develop/arguments.ts";
 import { UsageError } from "../errors.ts";
 import { identityName } from "./device.ts";
-import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
+import { gatewayClient } from "./gateway-client.ts";
+import { DIR_OPTION } from "./gateway-dir.ts";
 import { MODULE_OPTION } from "./target.ts";
 
 export const deviceRenewKeyCommand: Command = {
@@ -25,8 +26,7 @@ export const deviceRenewKeyCommand: Command = {
     if (which === undefined || second !== undefined) {
       throw new UsageError("options --primary, --secondary: one of them", `usage: ${this.usage}`);
     }
-    const { createManagementClient } = await import("../../host/index.ts");
-    const renewed = await createManagementClient(gatewayAt(values, env)).renewKey(which, name);
+    const renewed = await (await gatewayClient(values, env)).renewKey(which, name);
     out(json ? JSON.stringify(renewed) : renewed.connectionString);
     if (!json) err(`the ${which} key is another one now; it is shown this once`);
     return 0;
@@ -46,8 +46,7 @@ export const deviceParentCommand: Command = {
     if (deviceId === undefined || (parent === null && rest.length > 0)) {
       throw new UsageError("argument <parent>, or --none: one of them", `usage: ${this.usage}`);
     }
-    const { createManagementClient } = await import("../../host/index.ts");
-    await createManagementClient(gatewayAt(values, env)).setParent(deviceId, parent);
+    await (await gatewayClient(values, env)).setParent(deviceId, parent);
     if (json) out(JSON.stringify({ deviceId, parent }));
     else out(parent === null ? `${deviceId} has no parent` : `${deviceId} is a child of ${parent}`);
     return 0;

@@ -2,7 +2,8 @@
 import type { DeviceDetail } from "../../host/index.ts";
 import type { Command } from "../command.ts";
 import { onlyPositional, stringOption } from "../develop/arguments.ts";
-import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
+import { gatewayClient } from "./gateway-client.ts";
+import { DIR_OPTION } from "./gateway-dir.ts";
 
 const PROOFS: Readonly<Record<DeviceDetail["authentication"], string>> = {
   sas: "keys",
@@ -19,8 +20,7 @@ export const deviceShowCommand: Command = {
   options: DIR_OPTION,
   async run({ values, positionals, env, json, out }) {
     const deviceId = onlyPositional(positionals, "<device>", this.usage);
-    const { createManagementClient } = await import("../../host/index.ts");
-    const device = await createManagementClient(gatewayAt(values, env)).device(deviceId);
+    const device = await (await gatewayClient(values, env)).device(deviceId);
     out(json ? JSON.stringify(device) : describe(device));
     return 0;
   },
@@ -48,8 +48,7 @@ const command = (verb: "enable" | "disable", summary: string): Command => ({
   async run({ values, positionals, env, json, out }) {
     const deviceId = onlyPositional(positionals, "<device>", this.usage);
     const moduleId = stringOption(values, "module");
-    const { createManagementClient } = await import("../../host/index.ts");
-    await createManagementClient(gatewayAt(values, env)).setEnabled(verb === "enable", deviceId, moduleId);
+    await (await gatewayClient(values, env)).setEnabled(verb === "enable", deviceId, moduleId);
     const name = moduleId === undefined ? deviceId : `${deviceId}/${moduleId}`;
     out(json ? JSON.stringify({ [`${verb}d`]: name }) : `${verb}d ${name}`);
     return 0;

@@ -5,7 +5,8 @@ import { onlyPositional, stringOption } from "../develop/arguments.ts";
 import { noPositionals, wholeNumber } from "./arguments.ts";
 import type { Command, Context } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import { DIR_OPTION, gatewayAt, gatewayDir } from "./gateway-dir.ts";
+import { gatewayClient } from "./gateway-client.ts";
+import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
 import { mosquittoCommand, shellQuote, type Broker } from "./mosquitto.ts";
 import { formatTable, type Column } from "./table.ts";
 
@@ -42,9 +43,8 @@ export const deviceAddCommand: Command = {
   async run({ values, positionals, env, json, out, err }) {
     const name = identityName(values, positionals, this.usage);
     const validSecs = validSecsOf(values);
-    const { createManagementClient } = await import("../../host/index.ts");
     const dir = gatewayDir(values, env);
-    const client = createManagementClient(gatewayAt(values, env));
+    const client = await gatewayClient(values, env);
     const parent = stringOption(values, "parent");
     const certificate = certificateOptions(values);
     if (certificate !== null) {
@@ -100,9 +100,8 @@ export const deviceTokenCommand: Command = {
   async run({ values, positionals, env, json, out }) {
     const name = identityName(values, positionals, this.usage);
     const validSecs = validSecsOf(values);
-    const { createManagementClient } = await import("../../host/index.ts");
     const dir = gatewayDir(values, env);
-    const client = createManagementClient(gatewayAt(values, env));
+    const client = await gatewayClient(values, env);
     const login = await client.login(name, validSecs);
     if (json) out(JSON.stringify(login));
     else if (values["mqtt"] !== true) out(login.password);
@@ -168,8 +167,7 @@ export const deviceListCommand: Command = {
   options: DIR_OPTION,
   async run({ values, positionals, env, json, out }) {
     noPositionals(positionals, this.usage);
-    const { createManagementClient } = await import("../../host/index.ts");
-    const devices = await createManagementClient(gatewayAt(values, env)).devices();
+    const devices = await (await gatewayClient(values, env)).devices();
     if (json) out(JSON.stringify(devices));
     else
       out(
@@ -192,8 +190,7 @@ export const deviceRemoveCommand: Command = {
     const deviceId = onlyPositional(positionals, "<device>", this.usage);
     const moduleId = stringOption(values, "module");
     if (moduleId === "") throw new UsageError('option --module "": no name', `usage: ${this.usage}`);
-    const { createManagementClient } = await import("../../host/index.ts");
-    await createManagementClient(gatewayAt(values, env)).removeDevice(deviceId, moduleId);
+    await (await gatewayClient(values, env)).removeDevice(deviceId, moduleId);
     const name = moduleId === undefined ? deviceId : `${deviceId}/${moduleId}`;
     out(json ? JSON.stringify({ removed: name }) : `removed ${name}`);
     return 0;

@@ -1,11 +1,13 @@
 /** `sandpiper c2d send|list|purge`: messages to a device, which wait for it. */
-import type { DeviceboundWaitingView, ManagementClient, NewDeviceboundMessage } from "../../host/index.ts";
+import type { DeviceboundWaitingView, NewDeviceboundMessage } from "../../host/index.ts";
 import type { Command, Context } from "../command.ts";
 import { onlyPositional, stringOption } from "../develop/arguments.ts";
 import { UsageError } from "../errors.ts";
 import { readBytes } from "../files.ts";
 import { oneOf, wholeNumber } from "./arguments.ts";
-import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
+import { isDeletionMeant, YES_OPTION } from "./confirmation.ts";
+import { gatewayClient } from "./gateway-client.ts";
+import { DIR_OPTION } from "./gateway-dir.ts";
 import { readJsonArgument } from "./json-argument.ts";
 import { formatBody, printable, toJsonEvent } from "./message-text.ts";
 import { formatAge, formatBytes, formatTable, type Column } from "./table.ts";
@@ -44,7 +46,7 @@ export const deviceboundSendCommand: Command = {
   async run({ values, positionals, env, json, out }) {
     const { deviceId, text } = sendArguments(values, positionals, this.usage);
     const message = await messageOf(values, text);
-    const sent = await (await clientOf(values, env)).sendDevicebound(deviceId, message);
+    const sent = await (await gatewayClient(values, env)).sendDevicebound(deviceId, message);
     if (json) out(JSON.stringify(sent));
     else out(`sent ${printable(sent.messageId)}; ${sent.waiting} waiting for ${deviceId}`);
     return 0;
@@ -113,7 +115,7 @@ export const deviceboundListCommand: Command = {
   options: DIR_OPTION,
   async run({ values, positionals, env, json, out }) {
     const deviceId = onlyPositional(positionals, "<device>", this.usage);
-    const waiting = await (await clientOf(values, env)).devicebound(deviceId);
+    const waiting = await (await gatewayClient(values, env)).devicebound(deviceId);
     if (json) out(JSON.stringify(waiting.map((one) => ({ ...one, message: toJsonEvent(one.message) }))));
     else out(waiting.length === 0 ? `nothing waits for ${deviceId}` : formatTable(COLUMNS, waiting));
     return 0;
@@ -126,25 +128,14 @@ export const deviceboundPurgeCommand: Command = {
   summary: "delete all messages that wait for a device; their senders' feedback says so",
   usage: "sandpiper c2d purge <device> [--yes] [--dir <folder>] [--json]",
   example: "sandpiper c2d purge thermo1 --yes",
-  options: { ...DIR_OPTION, yes: { type: "boolean", short: "y", description: "do not ask" } },
+  options: { ...DIR_OPTION, ...YES_OPTION },
   async run({ values, positionals, env, json, out, err, ask }) {
     const deviceId = onlyPositional(positionals, "<device>", this.usage);
-    if (values["yes"] !== true) {
-      const answer = await ask(`delete all messages that wait for "${deviceId}"? [y/N] `);
-      if (answer === null)
-        throw new UsageError(`messages for "${deviceId}": not deleted`, "--yes says that you mean it");
-      if (!/^y(es)?$/i.test(answer.trim())) {
-        err("nothing deleted");
-        return 1;
-      }
-    }
-    const { purged } = await (await clientOf(values, env)).purgeDevicebound(deviceId);
+    const what = `messages for "${deviceId}"`;
+    const question = `delete all messages that wait for "${deviceId}"?`;
+    if (!(await isDeletionMeant({ values, ask, err }, what, question))) return 1;
+    const { purged } = await (await gatewayClient(values, env)).purgeDevicebound(deviceId);
     out(json ? JSON.stringify({ purged }) : `deleted ${purged}`);
     return 0;
   },
 };
-
-async function clientOf(values: Context["values"], env: Context["env"]): Promise<ManagementClient> {
-  const { createManagementClient } = await import("../../host/index.ts");
-  return createManagementClient(gatewayDir(values, env));
-}

@@ -3,7 +3,8 @@ import type { EventPageView, ManagementClient } from "../../host/index.ts";
 import { noPositionals, wholeNumber } from "./arguments.ts";
 import type { Command } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
+import { gatewayClient } from "./gateway-client.ts";
+import { DIR_OPTION } from "./gateway-dir.ts";
 import { formatEvent, toJsonEvent } from "./message-text.ts";
 
 const TAIL_DEFAULT = 20;
@@ -33,8 +34,7 @@ export const eventsCommand: Command = {
     if (from !== undefined && tail !== undefined)
       throw new UsageError("options --tail and --from: exclude each other");
     const charactersMax = wholeNumber(values, "body", Number.MAX_SAFE_INTEGER) ?? BODY_CHARACTERS_DEFAULT;
-    const { createManagementClient } = await import("../../host/index.ts");
-    const client = createManagementClient(gatewayAt(values, env));
+    const client = await gatewayClient(values, env);
     const start = from === undefined ? { tail: tail ?? TAIL_DEFAULT } : { from };
     let shown = 0;
     for await (const { page, missed } of readEventPages(client, start, values["follow"] === true)) {

@@ -3,7 +3,8 @@ import type { FeedbackPage } from "../../host/index.ts";
 import type { Command, Context } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { noPositionals, wholeNumber } from "./arguments.ts";
-import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
+import { gatewayClient } from "./gateway-client.ts";
+import { DIR_OPTION } from "./gateway-dir.ts";
 import { printable } from "./message-text.ts";
 
 const TAIL_DEFAULT = 20;
@@ -25,8 +26,7 @@ export const feedbackCommand: Command = {
   },
   async run({ values, positionals, env, json, out, err }) {
     noPositionals(positionals, this.usage);
-    const { createManagementClient } = await import("../../host/index.ts");
-    const client = createManagementClient(gatewayDir(values, env));
+    const client = await gatewayClient(values, env);
     const follow = values["follow"] === true;
     let query = startOf(values);
     let shown = 0;

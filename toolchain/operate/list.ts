@@ -2,7 +2,8 @@
 import type { ModuleView } from "../../host/index.ts";
 import { noPositionals } from "./arguments.ts";
 import type { Command } from "../command.ts";
-import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
+import { gatewayClient } from "./gateway-client.ts";
+import { DIR_OPTION } from "./gateway-dir.ts";
 import { printable } from "./message-text.ts";
 import { formatAge, formatTable, type Column } from "./table.ts";
 
@@ -23,8 +24,7 @@ export const listCommand: Command = {
   options: DIR_OPTION,
   async run({ values, positionals, env, json, out }) {
     noPositionals(positionals, this.usage);
-    const { createManagementClient } = await import("../../host/index.ts");
-    const modules = await createManagementClient(gatewayAt(values, env)).modules();
+    const modules = await (await gatewayClient(values, env)).modules();
     if (json) out(JSON.stringify(modules));
     else out(modules.length === 0 ? NO_MODULES : formatTable(columns(Date.now()), modules));
     return 0;

@@ -2,7 +2,8 @@
 import { onlyPositional } from "../develop/arguments.ts";
 import { wholeNumber } from "./arguments.ts";
 import type { Command } from "../command.ts";
-import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
+import { gatewayClient } from "./gateway-client.ts";
+import { DIR_OPTION } from "./gateway-dir.ts";
 
 /** As the management API bounds it. */
 const LINES_MAX = 10_000;
@@ -21,8 +22,7 @@ export const logsCommand: Command = {
   async run({ values, positionals, env, json, out }) {
     const module = onlyPositional(positionals, "<module>", this.usage);
     const lines = wholeNumber(values, "lines", LINES_MAX);
-    const { createManagementClient } = await import("../../host/index.ts");
-    const log = createManagementClient(gatewayAt(values, env)).logs(module, {
+    const log = (await gatewayClient(values, env)).logs(module, {
       follow: values["follow"] === true,
       ...(lines === undefined ? {} : { lines }),
     });

@@ -4,7 +4,8 @@ import type { Command } from "../command.ts";
 import { stringOption } from "../develop/arguments.ts";
 import { UsageError } from "../errors.ts";
 import { wholeNumber } from "./arguments.ts";
-import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
+import { gatewayClient } from "./gateway-client.ts";
+import { DIR_OPTION } from "./gateway-dir.ts";
 import { readJsonArgument } from "./json-argument.ts";
 import { MODULE_OPTION, targetOf } from "./target.ts";
 
@@ -42,8 +43,7 @@ export const methodInvokeCommand: Command = {
       ...(timeout === undefined ? {} : { responseTimeoutInSeconds: timeout }),
       ...(wait === undefined ? {} : { connectTimeoutInSeconds: wait }),
     };
-    const { createManagementClient } = await import("../../host/index.ts");
-    const result = await createManagementClient(gatewayAt(values, env)).invokeMethod(target, request);
+    const result = await (await gatewayClient(values, env)).invokeMethod(target, request);
     out(json ? JSON.stringify(result) : `${result.status} ${JSON.stringify(result.payload)}`);
     return result.status >= FAILED ? 1 : 0;
   },

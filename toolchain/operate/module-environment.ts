@@ -3,7 +3,8 @@ import type { ModuleEnvironment } from "../../host/index.ts";
 import type { Command } from "../command.ts";
 import { onlyPositional } from "../develop/arguments.ts";
 import { oneOf } from "./arguments.ts";
-import { DIR_OPTION, gatewayDir } from "./gateway-dir.ts";
+import { gatewayClient } from "./gateway-client.ts";
+import { DIR_OPTION } from "./gateway-dir.ts";
 import { shellQuote } from "./mosquitto.ts";
 
 const FORMATS = ["shell", "docker"] as const;
@@ -27,8 +28,7 @@ export const moduleIdentityEnvCommand: Command = {
   async run({ values, positionals, env, json, out, err }) {
     const moduleId = onlyPositional(positionals, "<module>", this.usage);
     const format = oneOf(values, "format", FORMATS) ?? "shell";
-    const { createManagementClient } = await import("../../host/index.ts");
-    const environment = await createManagementClient(gatewayDir(values, env)).environment(moduleId);
+    const environment = await (await gatewayClient(values, env)).environment(moduleId);
     if (json) out(JSON.stringify(environment));
     else if (format === "docker") {
       out(forDocker(environment));

@@ -3,7 +3,8 @@ import type { DeviceView } from "../../host/index.ts";
 import type { Command } from "../command.ts";
 import { onlyPositional } from "../develop/arguments.ts";
 import { noPositionals } from "./arguments.ts";
-import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
+import { gatewayClient } from "./gateway-client.ts";
+import { DIR_OPTION } from "./gateway-dir.ts";
 import { formatTable, type Column } from "./table.ts";
 
 export const moduleIdentityAddCommand: Command = {
@@ -15,8 +16,7 @@ export const moduleIdentityAddCommand: Command = {
   options: DIR_OPTION,
   async run({ values, positionals, env, json, out }) {
     const moduleId = onlyPositional(positionals, "<module>", this.usage);
-    const { createManagementClient } = await import("../../host/index.ts");
-    const module = await createManagementClient(gatewayAt(values, env)).addDevice({ moduleId });
+    const module = await (await gatewayClient(values, env)).addDevice({ moduleId });
     out(json ? JSON.stringify(module) : module.connectionString);
     return 0;
   },
@@ -36,8 +36,7 @@ export const moduleIdentityListCommand: Command = {
   options: DIR_OPTION,
   async run({ values, positionals, env, json, out }) {
     noPositionals(positionals, this.usage);
-    const { createManagementClient } = await import("../../host/index.ts");
-    const client = createManagementClient(gatewayAt(values, env));
+    const client = await gatewayClient(values, env);
     const { gatewayId } = await client.status();
     const modules = (await client.devices()).filter(
       ({ deviceId, moduleId }) => deviceId === gatewayId && moduleId !== null,
@@ -58,8 +57,7 @@ export const moduleIdentityRemoveCommand: Command = {
   options: DIR_OPTION,
   async run({ values, positionals, env, json, out }) {
     const moduleId = onlyPositional(positionals, "<module>", this.usage);
-    const { createManagementClient } = await import("../../host/index.ts");
-    const client = createManagementClient(gatewayAt(values, env));
+    const client = await gatewayClient(values, env);
     const { gatewayId } = await client.status();
     await client.removeDevice(gatewayId, moduleId);
     out(json ? JSON.stringify({ removed: `${gatewayId}/${moduleId}` }) : `removed ${gatewayId}/${moduleId}`);

@@ -2,7 +2,8 @@
 import type { QueueStatus } from "../../host/index.ts";
 import { noPositionals } from "./arguments.ts";
 import type { Command } from "../command.ts";
-import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
+import { gatewayClient } from "./gateway-client.ts";
+import { DIR_OPTION } from "./gateway-dir.ts";
 import { fitTable, formatAge, formatBytes, formatRate, type Column } from "./table.ts";
 
 /** Above are routes that named no priority. */
@@ -37,8 +38,7 @@ export const queueListCommand: Command = {
   options: { ...DIR_OPTION, all: { type: "boolean", description: "with the queues of dead letters" } },
   async run({ values, positionals, env, json, out }) {
     noPositionals(positionals, this.usage);
-    const { createManagementClient } = await import("../../host/index.ts");
-    const queues = await createManagementClient(gatewayAt(values, env)).queues();
+    const queues = await (await gatewayClient(values, env)).queues();
     const shown = values["all"] === true ? queues : queues.filter(({ kind }) => kind !== "deadLetters");
     if (json) out(JSON.stringify(shown));
     else out(shown.length === 0 ? NO_QUEUES : fitTable(COLUMNS, shown, TABLE_CHARACTERS));

@@ -2,7 +2,8 @@
 import type { DeploymentStatus, FlashUse, GatewayStatus, HubStatus } from "../../host/index.ts";
 import { noPositionals } from "./arguments.ts";
 import type { Command } from "../command.ts";
-import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
+import { gatewayClient } from "./gateway-client.ts";
+import { DIR_OPTION } from "./gateway-dir.ts";
 import { printable } from "./message-text.ts";
 import { formatAge, formatBytes } from "./table.ts";
 
@@ -18,8 +19,7 @@ export const statusCommand: Command = {
   options: DIR_OPTION,
   async run({ values, positionals, env, json, out }) {
     noPositionals(positionals, this.usage);
-    const { createManagementClient } = await import("../../host/index.ts");
-    const status = await createManagementClient(gatewayAt(values, env)).status();
+    const status = await (await gatewayClient(values, env)).status();
     out(json ? JSON.stringify(status) : formatStatus(status, Date.now()));
     return status.state === "failed" ? 1 : 0;
   },

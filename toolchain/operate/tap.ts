@@ -2,7 +2,8 @@
 import { onlyPositional } from "../develop/arguments.ts";
 import { wholeNumber } from "./arguments.ts";
 import type { Command } from "../command.ts";
-import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
+import { gatewayClient } from "./gateway-client.ts";
+import { DIR_OPTION } from "./gateway-dir.ts";
 import { formatEvent, toJsonEvent } from "./message-text.ts";
 
 /** As the management API has them. */
@@ -31,9 +32,8 @@ export const tapCommand: Command = {
     const rate = wholeNumber(values, "rate", RATE_MAX, 1) ?? RATE_DEFAULT;
     const count = wholeNumber(values, "count", Number.MAX_SAFE_INTEGER, 1) ?? Infinity;
     const charactersMax = wholeNumber(values, "body", Number.MAX_SAFE_INTEGER) ?? BODY_CHARACTERS_DEFAULT;
-    const { createManagementClient } = await import("../../host/index.ts");
     let shown = 0;
-    for await (const page of createManagementClient(gatewayAt(values, env)).tap(endpoint, rate)) {
+    for await (const page of (await gatewayClient(values, env)).tap(endpoint, rate)) {
       for (const event of page.events.slice(0, count - shown)) {
         out(json ? JSON.stringify(toJsonEvent(event)) : formatEvent(event, charactersMax));
         shown++;

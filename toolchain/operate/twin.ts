@@ -3,7 +3,8 @@ import type { TwinChange, TwinView } from "../../host/index.ts";
 import type { Command, Context } from "../command.ts";
 import { optionalPositional, stringOption } from "../develop/arguments.ts";
 import { UsageError } from "../errors.ts";
-import { DIR_OPTION, gatewayAt } from "./gateway-dir.ts";
+import { gatewayClient } from "./gateway-client.ts";
+import { DIR_OPTION } from "./gateway-dir.ts";
 import { readJsonArgument } from "./json-argument.ts";
 import { MODULE_OPTION, targetOf } from "./target.ts";
 
@@ -26,8 +27,7 @@ export const twinGetCommand: Command = {
   options: { ...DIR_OPTION, ...MODULE_OPTION },
   async run({ values, positionals, env, json, out }) {
     const target = targetOf(values, optionalPositional(positionals, this.usage), this.usage);
-    const { createManagementClient } = await import("../../host/index.ts");
-    print(await createManagementClient(gatewayAt(values, env)).twin(target), json, out);
+    print(await (await gatewayClient(values, env)).twin(target), json, out);
     return 0;
   },
 };
@@ -73,9 +73,8 @@ async function change(
   }
   const patch = await readJsonArgument(stringOption(values, section)!, `--${section}`);
   const ifMatch = stringOption(values, "if-match");
-  const { createManagementClient } = await import("../../host/index.ts");
   const wanted: TwinChange = { section, patch, replaces, ...(ifMatch === undefined ? {} : { ifMatch }) };
-  print(await createManagementClient(gatewayAt(values, env)).changeTwin(target, wanted), json, out);
+  print(await (await gatewayClient(values, env)).changeTwin(target, wanted), json, out);
   return 0;
 }
 

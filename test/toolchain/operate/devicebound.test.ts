@@ -1,33 +1,26 @@
 /** Messages to devices from the command line, through the management API, to a hub that is one. */
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { gatewayPaths } from "../../../host/folder/gateway-folder.ts";
-import { startManagementServer, type ManagementServer } from "../../../host/management/server.ts";
 import { createFakeBackend } from "../../host/management/fake-backend.ts";
-import { quietLog } from "../../host/fake-parts.ts";
 import { startHub, type TestHub } from "../../support/hub.ts";
 import { runCommand } from "./run-command.ts";
+import { startSmallGateway, type SmallGateway } from "./small-gateway.ts";
 
 let dir: string;
 let hub: TestHub;
-let server: ManagementServer;
+let gateway: SmallGateway;
 
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), "sp-c2d-"));
   hub = await startHub();
-  const { run, socket } = gatewayPaths(dir);
-  await mkdir(run);
-  const backend = { ...createFakeBackend(), hub: hub.hub };
-  server = await startManagementServer(backend, { socket, bodyBytesMax: 1024 * 1024, log: quietLog });
+  gateway = await startSmallGateway({ ...createFakeBackend(), hub: hub.hub });
+  dir = gateway.dir;
   await hub.identity("thermo1");
   await hub.identity("gw", "reader");
 });
 afterAll(async () => {
-  await server.close();
+  await gateway.stop();
   await hub[Symbol.asyncDispose]();
-  await rm(dir, { recursive: true });
 });
 
 const run = (...argv: string[]) => runCommand(["c2d", ...argv], { SANDPIPER_DIR: dir });
@@ -83,4 +76,13 @@ test.for<readonly [string, ...string[]]>([
   ["two beginnings", "feedback", "--from", "1", "--tail", "2"],
 ])("%s is a mistake on the command line", async ([, ...argv]) => {
   expect((await run(...argv)).code).toBe(2);
+});
+
+test.for([
+  ["c2d", "list", "thermo1"],
+  ["c2d", "feedback"],
+  ["module-identity", "env", "reader"],
+  ["device", "list"],
+])("%s %s asks over the management port as well", async (command) => {
+  expect(await runCommand(command, gateway.portEnv)).toMatchObject({ code: 0, err: "" });
 });

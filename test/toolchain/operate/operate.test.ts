@@ -1,29 +1,22 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { verifySasToken } from "../../../hub/identity/sas.ts";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { gatewayPaths } from "../../../host/folder/gateway-folder.ts";
-import { startManagementServer, type ManagementServer } from "../../../host/management/server.ts";
 import { createFakeBackend, textEvent, type FakeBackend } from "../../host/management/fake-backend.ts";
-import { DONE, NO_FLASH, quietLog } from "../../host/fake-parts.ts";
+import { DONE, NO_FLASH } from "../../host/fake-parts.ts";
 import { runCommand } from "./run-command.ts";
+import { startSmallGateway, type SmallGateway } from "./small-gateway.ts";
 
 let dir: string;
 let backend: FakeBackend;
-let server: ManagementServer;
+let gateway: SmallGateway;
 
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), "sp-operate-"));
   backend = createFakeBackend();
-  const { run, socket } = gatewayPaths(dir);
-  await mkdir(run);
-  server = await startManagementServer(backend, { socket, bodyBytesMax: 1024 * 1024, log: quietLog });
+  gateway = await startSmallGateway(backend);
+  dir = gateway.dir;
 });
-afterEach(async () => {
-  await server.close();
-  await rm(dir, { recursive: true });
-});
+afterEach(() => gateway.stop());
 
 const status = {
   gatewayId: "gw",

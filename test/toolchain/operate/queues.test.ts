@@ -1,32 +1,23 @@
 /** What an operator sees of queues and dead letters, and does to them, against a small gateway. */
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { SandpiperError } from "../../../abi/index.ts";
-import { gatewayPaths } from "../../../host/folder/gateway-folder.ts";
-import { startManagementServer, type ManagementServer } from "../../../host/management/server.ts";
 import type { DeadLetter, QueueStatus } from "../../../hub/index.ts";
 import { createFakeBackend, textEvent, type FakeBackend } from "../../host/management/fake-backend.ts";
-import { NO_FLASH, quietLog } from "../../host/fake-parts.ts";
+import { NO_FLASH } from "../../host/fake-parts.ts";
 import { formatStatus } from "../../../toolchain/operate/status.ts";
 import { runCommand } from "./run-command.ts";
+import { startSmallGateway, type SmallGateway } from "./small-gateway.ts";
 
 let dir: string;
 let backend: FakeBackend;
-let server: ManagementServer;
+let gateway: SmallGateway;
 
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), "sp-queues-"));
   backend = createFakeBackend();
-  const { run, socket } = gatewayPaths(dir);
-  await mkdir(run);
-  server = await startManagementServer(backend, { socket, bodyBytesMax: 1024 * 1024, log: quietLog });
+  gateway = await startSmallGateway(backend);
+  dir = gateway.dir;
 });
-afterEach(async () => {
-  await server.close();
-  await rm(dir, { recursive: true });
-});
+afterEach(() => gateway.stop());
 
 const run = (...argv: string[]) => runCommand(argv, { SANDPIPER_DIR: dir });
 
