@@ -181,6 +181,15 @@ export interface EventRecord {
   readonly body: Uint8Array;
 }
 
+/** What to read of a log. Whoever finds nothing waits up to `waitMs` for something. */
+export interface LogQuery {
+  /** An offset, or the last `tail` entries; absent = the oldest that is kept. */
+  readonly from?: number | undefined;
+  readonly tail?: number | undefined;
+  readonly limit: number;
+  readonly waitMs: number;
+}
+
 export interface EventPage {
   readonly events: readonly EventRecord[];
   /** Where to read on. */
@@ -337,12 +346,8 @@ export interface Hub extends DeviceboundFace {
   /** @throws SP_METHOD_REQUEST, SP_METHOD_OFFLINE, SP_METHOD_TIMEOUT, SP_METHOD_RESULT, SP_METHOD_BUSY */
   invokeMethod(deviceId: string, moduleId: string | null, request: MethodRequest): Promise<MethodResult>;
 
-  /** The event log of a gateway without parent. Waits up to `waitMs` when there is nothing at `from` yet. */
-  readEvents(query: {
-    readonly from: number;
-    readonly limit: number;
-    readonly waitMs: number;
-  }): Promise<EventPage>;
+  /** The event log of a gateway without parent. */
+  readEvents(query: LogQuery): Promise<EventPage>;
   /** All of them, dead letters included. */
   queues(): Promise<readonly QueueStatus[]>;
   /** Of one endpoint or of all, by name and offset. `next` is `null` at the end. @throws SP_ENDPOINT_UNKNOWN */

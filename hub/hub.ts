@@ -15,7 +15,6 @@ import type {
   DroppedQueue,
   EventPage,
   FeedbackPage,
-  FeedbackQuery,
   Hub,
   HubConfig,
   HubStarted,
@@ -24,6 +23,7 @@ import type {
   IdentityChange,
   LetterPlace,
   ListenerCertificate,
+  LogQuery,
   MethodRequest,
   MethodResult,
   ModuleOpen,
@@ -177,15 +177,11 @@ export class LocalHub implements Hub {
     return this.#now.devicebound.purge(deviceId);
   }
 
-  readFeedback(query: FeedbackQuery): Promise<FeedbackPage> {
+  readFeedback(query: LogQuery): Promise<FeedbackPage> {
     return this.#now.devicebound.feedback.read(query);
   }
 
-  async readEvents(query: {
-    readonly from: number;
-    readonly limit: number;
-    readonly waitMs: number;
-  }): Promise<EventPage> {
+  async readEvents(query: LogQuery): Promise<EventPage> {
     const { engine } = this.#now;
     const lane = engine.endpoints.open(UPSTREAM).lane(0);
     const { entries, next, oldest } = await readWhenNew(engine, lane, query, (block, at, offset) =>

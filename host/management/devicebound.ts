@@ -1,9 +1,9 @@
 /** Requests about cloud-to-device messages: what is sent to a device, what waits for it, what became of it. */
 import type { DeviceboundMessage, DeviceboundWaiting } from "../../hub/index.ts";
-import { anything, integer, optional, text, withDefault } from "../http/fields.ts";
+import { anything, optional, text } from "../http/fields.ts";
 import { list } from "../http/schema.ts";
-import { EVENTS_LIMIT_MAX, EVENTS_WAIT_MS_MAX, type DeviceboundWaitingView } from "./api.ts";
-import { toEventView } from "./messages.ts";
+import type { DeviceboundWaitingView } from "./api.ts";
+import { LOG_QUERY, toEventView } from "./messages.ts";
 import { answers, operation, type Operation } from "./operation.ts";
 import { DEVICEBOUND_SENT, DEVICEBOUND_WAITING, FEEDBACK_PAGE, PURGED } from "./views.ts";
 
@@ -13,7 +13,6 @@ const NAME_LENGTH_MAX = 257;
 
 /** That a module is none is the hub's to say, too. */
 const deviceId = text(/./, NAME_LENGTH_MAX, "the id of a device");
-const offset = integer(0, Number.MAX_SAFE_INTEGER);
 const UNKNOWN_DEVICE = ["SP_IDENTITY_UNKNOWN", "SP_C2D_MODULE"];
 
 /** What the contract allows in the others is the hub's to check. */
@@ -75,12 +74,7 @@ export const DEVICEBOUND_OPERATIONS: readonly Operation[] = [
     id: "readFeedback",
     tag: "messages",
     summary: "what became of messages whose senders asked; waits for some when there is none",
-    query: {
-      from: optional(offset),
-      tail: optional(offset),
-      limit: withDefault(integer(1, EVENTS_LIMIT_MAX), 100),
-      waitMs: withDefault(integer(0, EVENTS_WAIT_MS_MAX), 0),
-    },
+    query: LOG_QUERY,
     answer: answers(FEEDBACK_PAGE),
     handle: ({ hub }, { query }) => hub.readFeedback(query),
   }),

@@ -39,6 +39,13 @@ const letterPlace = refined(
   (place) => parseLetterPlace(place)!,
 );
 
+/** What to read of a log: `LogQuery` of the hub. */
+export const LOG_QUERY = {
+  from: optional(offset),
+  tail: optional(offset),
+  limit: withDefault(integer(1, EVENTS_LIMIT_MAX), 100),
+  waitMs: withDefault(integer(0, EVENTS_WAIT_MS_MAX), 0),
+};
 const LETTER_PATH = { endpoint, offset };
 const UNKNOWN_LETTER = ["SP_ENDPOINT_UNKNOWN", "SP_DEAD_LETTER_UNKNOWN"];
 
@@ -116,16 +123,10 @@ export const MESSAGE_OPERATIONS: readonly Operation[] = [
     tag: "messages",
     summary:
       "messages that reached $upstream, from an offset, or the last few; waits for some when there are none",
-    query: {
-      from: optional(offset),
-      tail: optional(offset),
-      limit: withDefault(integer(1, EVENTS_LIMIT_MAX), 100),
-      waitMs: withDefault(integer(0, EVENTS_WAIT_MS_MAX), 0),
-    },
+    query: LOG_QUERY,
     answer: answers(EVENT_PAGE),
-    async handle({ hub }, { query: { from, tail, limit, waitMs } }) {
-      const start = from ?? (tail === undefined ? 0 : await tailOffset(hub, tail));
-      const page = await hub.readEvents({ from: start, limit, waitMs });
+    async handle({ hub }, { query }) {
+      const page = await hub.readEvents(query);
       return { ...page, events: page.events.map(toEventView) };
     },
   }),
@@ -179,13 +180,6 @@ async function* tapLines(hub: HubFace, tap: number, signal: AbortSignal): AsyncG
   } finally {
     await hub.closeTap(tap).catch(() => undefined); // without a hub there is no tap either
   }
-}
-
-/** Where the last `count` events begin. The log may move on meanwhile: by a few events, either way. */
-async function tailOffset(hub: HubFace, count: number): Promise<number> {
-  const { oldest } = await hub.readEvents({ from: 0, limit: 1, waitMs: 0 });
-  const log = (await hub.queues()).find(({ kind }) => kind === "upstream");
-  return Math.max(oldest, oldest + (log?.length ?? 0) - count);
 }
 
 export const toEventView = ({ body, ...rest }: EventRecord): EventView => ({

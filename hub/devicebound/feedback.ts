@@ -17,13 +17,8 @@ import {
 import type { DeliveryEnd } from "../endpoints/delivery-window.ts";
 import { FEEDBACK } from "../endpoints/endpoint.ts";
 import type { Engine } from "../engine.ts";
-import type {
-  Ack,
-  FeedbackPage,
-  FeedbackQuery,
-  FeedbackRecord,
-  FeedbackStatus,
-} from "../face/devicebound.ts";
+import type { Ack, FeedbackPage, FeedbackRecord, FeedbackStatus } from "../face/devicebound.ts";
+import type { LogQuery } from "../face.ts";
 import { readWhenNew } from "../operator/log-reader.ts";
 import { HUB_MODULE } from "../sources.ts";
 
@@ -92,10 +87,9 @@ export class Feedback {
   }
 
   /** Durable records (J1). */
-  async read(query: FeedbackQuery): Promise<FeedbackPage> {
+  async read(query: LogQuery): Promise<FeedbackPage> {
     const lane = this.#engine.endpoints.open(FEEDBACK).lane(0);
-    const { from = query.tail === undefined ? 0 : Math.max(0, lane.durable - query.tail) } = query;
-    const { entries, next, oldest } = await readWhenNew(this.#engine, lane, { ...query, from }, recordAt);
+    const { entries, next, oldest } = await readWhenNew(this.#engine, lane, query, recordAt);
     return { records: entries, next, oldest };
   }
 }

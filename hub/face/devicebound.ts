@@ -1,5 +1,5 @@
 /** The part of the hub's face that is about cloud-to-device messages, and what became of them (contract §9). */
-import type { EventRecord } from "../face.ts";
+import type { EventRecord, LogQuery } from "../face.ts";
 
 export const ACKS = ["none", "positive", "negative", "full"] as const;
 /** Of what ends a sender wants to hear: of none, of success, of failure, of either. */
@@ -59,14 +59,6 @@ export interface FeedbackRecord {
   readonly deviceGenerationId: string;
 }
 
-export interface FeedbackQuery {
-  /** An offset, or the last `tail` records; absent = the oldest that is kept. */
-  readonly from?: number | undefined;
-  readonly tail?: number | undefined;
-  readonly limit: number;
-  readonly waitMs: number;
-}
-
 export interface FeedbackPage {
   readonly records: readonly (FeedbackRecord & { readonly offset: number })[];
   /** Where to read on. */
@@ -86,5 +78,5 @@ export interface DeviceboundFace {
   /** Gives up all of it, what the device has in hand included. Durable when it resolves. @throws as `devicebound` */
   purgeDevicebound(deviceId: string): Promise<{ readonly purged: number }>;
   /** What became of messages whose senders wanted to know. Waits up to `waitMs` when there is nothing new. */
-  readFeedback(query: FeedbackQuery): Promise<FeedbackPage>;
+  readFeedback(query: LogQuery): Promise<FeedbackPage>;
 }

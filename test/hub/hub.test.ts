@@ -38,6 +38,8 @@ test("what was acknowledged is there after a restart, and offsets go on [J1 J8 J
 
   await using second = await startHub({ dir: first.dir });
   expect(await second.hub.identities()).toHaveLength(1);
+  const last = await second.hub.readEvents({ tail: 2, limit: 10, waitMs: 0 });
+  expect(last.events.map(({ body }) => Buffer.from(body).toString())).toEqual(["m48", "m49"]);
   const again = await second.connect(identity);
   await again.publishAsync("devices/thermo1/messages/events/", "after", { qos: 1 });
   expect(await events(second, 51)).toEqual([...Array.from({ length: 50 }, (_, i) => `m${i}`), "after"]);

@@ -81,7 +81,11 @@ export function createFakeBackend(): FakeBackend {
       devicebound: unused,
       purgeDevicebound: unused,
       readFeedback: unused,
-      readEvents: async ({ from, limit }) => {
+      readEvents: async ({
+        tail,
+        from = tail === undefined ? 0 : Math.max(0, events.length - tail),
+        limit,
+      }) => {
         const found = events.filter((event) => event.offset >= from).slice(0, limit);
         return { events: found, next: (found.at(-1)?.offset ?? from - 1) + 1, oldest: 0 };
       },
