@@ -5,16 +5,7 @@
  * A message ends once: completed, rejected, delivered too often, expired or purged. Its end, and the feedback that
  * its sender asked for, are one step (J2).
  */
-import {
-  Block,
-  ENTRY,
-  entryDeadline,
-  frameLength,
-  PROPERTY_ID,
-  SandpiperError,
-  writeFrame,
-  writeUid,
-} from "../../abi/index.ts";
+import { ENTRY, entryDeadline, PROPERTY_ID, SandpiperError, type Block } from "../../abi/index.ts";
 import { deliveryHostOf } from "../delivery-host.ts";
 import type { DeliveryHost } from "../endpoints/delivery-window.ts";
 import { DEVICEBOUND_PREFIX, type Endpoint } from "../endpoints/endpoint.ts";
@@ -24,7 +15,7 @@ import { DEVICEBOUND_LIMITS, type DeviceboundSent, type DeviceboundWaiting } fro
 import type { Identity } from "../face/identity.ts";
 import type { Identities } from "../identity/identities.ts";
 import type { Lane } from "../journal/lane.ts";
-import { HUB_MODULE } from "../sources.ts";
+import { hubOrigin, ownFrame } from "../own-message.ts";
 import { Feedback, isWanted, type DeviceboundEnd } from "./feedback.ts";
 import {
   ackOf,
@@ -118,10 +109,9 @@ export class Devicebound {
   #append(lane: Lane, { sections, body, waitsMs }: DecodedMessage): void {
     const { engine, gatewayId } = this.#options;
     engine.stepped();
-    const sourceId = engine.sources.intern({ deviceId: gatewayId, moduleId: HUB_MODULE, output: null });
-    const block = Block.allocate(frameLength(sections, body.length));
-    writeFrame(block, 0, sourceId, engine.wallNow, sections, body, 0, body.length);
-    writeUid(block, 0, engine.uidEpoch, engine.uidBoot, ++engine.uidSequence);
+    const sourceId = engine.sources.intern(hubOrigin(gatewayId));
+    const message = { properties: sections, body, enqueuedMs: engine.wallNow };
+    const block = ownFrame(engine, sourceId, message);
     lane.appendFrame(block, 0, block.u8.length, { port: 0, deadline: engine.poweredNow + waitsMs });
     engine.journal.touch(lane);
     engine.journal.step();

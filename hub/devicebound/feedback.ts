@@ -3,16 +3,13 @@
  * appended in the step that takes its message out of the queue (J2), so there is one, or the message is still there.
  */
 import {
-  Block,
+  type Block,
   bodyLength,
   bodyStart,
   ENTRY,
   PROPERTY_ID,
   encodeProperties,
-  frameLength,
   sections,
-  writeFrame,
-  writeUid,
 } from "../../abi/index.ts";
 import type { DeliveryEnd } from "../endpoints/delivery-window.ts";
 import { FEEDBACK } from "../endpoints/endpoint.ts";
@@ -20,7 +17,7 @@ import type { Engine } from "../engine.ts";
 import type { Ack, FeedbackPage, FeedbackRecord, FeedbackStatus } from "../face/devicebound.ts";
 import type { LogQuery } from "../face.ts";
 import { readWhenNew } from "../operator/log-reader.ts";
-import { HUB_MODULE } from "../sources.ts";
+import { hubOrigin, ownFrame } from "../own-message.ts";
 
 /** How a message ends. Also by an operator's hand. */
 export type DeviceboundEnd = DeliveryEnd | "purged";
@@ -66,19 +63,18 @@ export class Feedback {
   tell({ messageId, end, ...device }: Ended): void {
     const engine = this.#engine;
     const [statusCode, description] = SAID[end];
+    const enqueuedMs = engine.clock.wall();
     const record: FeedbackRecord = {
       originalMessageId: messageId,
-      enqueuedTimeUtc: new Date(engine.clock.wall()).toISOString(),
+      enqueuedTimeUtc: new Date(enqueuedMs).toISOString(),
       statusCode,
       description,
       ...device,
     };
     const body = Buffer.from(JSON.stringify(record));
-    const block = Block.allocate(frameLength(RECORD_SECTIONS, body.length));
-    const source = { deviceId: this.#gatewayId, moduleId: HUB_MODULE, output: null };
-    const sourceId = engine.sources.intern(source);
-    writeFrame(block, 0, sourceId, engine.clock.wall(), RECORD_SECTIONS, body, 0, body.length);
-    writeUid(block, 0, engine.uidEpoch, engine.uidBoot, ++engine.uidSequence);
+    const sourceId = engine.sources.intern(hubOrigin(this.#gatewayId));
+    const message = { properties: RECORD_SECTIONS, body, enqueuedMs };
+    const block = ownFrame(engine, sourceId, message);
     const lane = engine.endpoints.open(FEEDBACK).lane(0);
     lane.appendFrame(block, 0, block.u8.length, { port: 0, deadline: Infinity });
     engine.journal.touch(lane);

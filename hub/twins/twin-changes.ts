@@ -2,20 +2,11 @@
  * Changes of twins as messages that routes may take (contract §3.2, §9): from the hub's own module, with the
  * patch as the body, and whose twin it was as system properties.
  */
-import {
-  Block,
-  encodeProperties,
-  frameLength,
-  PROPERTY_ID,
-  sections,
-  writeFrame,
-  writeUid,
-  type Sections,
-} from "../../abi/index.ts";
+import { encodeProperties, PROPERTY_ID, sections, type Sections } from "../../abi/index.ts";
 import { emit, type OutputPlan } from "../endpoints/fan-out.ts";
 import type { Engine } from "../engine.ts";
+import { hubOrigin, ownFrame } from "../own-message.ts";
 import { TWIN_CHANGE_PATH } from "../router/source.ts";
-import { HUB_MODULE } from "../sources.ts";
 import type { JsonObject } from "./limits.ts";
 import type { TwinChanges, TwinName } from "./twins.ts";
 
@@ -44,13 +35,11 @@ export class TwinChangeMessages implements TwinChanges {
     const targets = this.#targetsNow();
     if (targets.length === 0) return;
     engine.stepped();
-    const origin = { deviceId: this.#gatewayId, moduleId: HUB_MODULE, output: null };
+    const origin = hubOrigin(this.#gatewayId);
     const plan: OutputPlan = { origin, sourceId: engine.sources.intern(origin), targets };
     const body = Buffer.from(JSON.stringify(patch));
-    const properties = propertiesOf(name, section);
-    const block = Block.allocate(frameLength(properties, body.length));
-    writeFrame(block, 0, plan.sourceId, engine.wallNow, properties, body, 0, body.length);
-    writeUid(block, 0, engine.uidEpoch, engine.uidBoot, ++engine.uidSequence);
+    const message = { properties: propertiesOf(name, section), body, enqueuedMs: engine.wallNow };
+    const block = ownFrame(engine, plan.sourceId, message);
     emit(block, 0, block.u8.length, plan, { ingress: engine });
   }
 
