@@ -77,13 +77,29 @@ export async function listenFor(
     socket.destroy();
     if (!isClosing) report(overLimit(options, connectionsMax));
   };
-  const { server, rawSockets, setCertificate } =
+  const made =
     options.protocol === "mqtts" || options.protocol === "amqps"
       ? makeTlsServer(options, connectionsMax, report, (tls) =>
           createTlsServer({ ...tls, noDelay: true }, accept),
         )
       : makePlainServer(options, createServer({ pauseOnConnect: true, noDelay: true }, accept));
-  const port = await bind(server, options);
+  return begin(made, options, {
+    sweep,
+    report,
+    stopAccepting() {
+      isClosing = true;
+      made.server.close();
+    },
+  });
+}
+
+/** Listens with a server from now on. @throws {ListenError} */
+export async function begin(
+  { server, rawSockets, setCertificate }: Made,
+  endpoint: Endpoint,
+  { sweep, report, stopAccepting }: BeginOptions,
+): Promise<Listener> {
+  const port = await bind(server, endpoint);
   server.on("error", report);
   sweep.start();
   return {
@@ -93,14 +109,20 @@ export async function listenFor(
     },
     setCertificate,
     async close() {
-      isClosing = true;
-      server.close();
+      stopAccepting();
       sweep.closeAll("shutdown");
       await sweep.emptied();
       for (const socket of rawSockets) socket.destroy();
       sweep.stop();
     },
   };
+}
+
+interface BeginOptions {
+  /** Of all connections. */
+  readonly sweep: Sweep;
+  readonly report: (error: Error) => void;
+  readonly stopAccepting: () => void;
 }
 
 export type Endpoint = Pick<ListenOptions<never, never>, "protocol" | "host" | "port" | "portsToTry" | "tls">;
@@ -151,7 +173,7 @@ export function makeTlsServer(
 }
 
 /** @throws {ListenError} */
-export async function bind(server: Server, options: Endpoint): Promise<number> {
+async function bind(server: Server, options: Endpoint): Promise<number> {
   const { host, port, portsToTry = 0 } = options;
   for (let step = 0; ; step++) {
     const fault = await tryBind(server, host, port + step);

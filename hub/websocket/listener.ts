@@ -10,7 +10,7 @@ import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import type { WebSocketServer } from "ws";
 import {
-  bind,
+  begin,
   CONNECTIONS_MAX_DEFAULT,
   makePlainServer,
   makeTlsServer,
@@ -61,13 +61,13 @@ export async function listenWeb(options: WebListenOptions): Promise<Listener> {
   const handshakes = await loadHandshakes();
   const answer = answering(routes, report);
   const settings = httpSettings(limits);
-  const { server, rawSockets, setCertificate } =
+  const made =
     options.protocol === "https"
       ? makeTlsServer(options, connectionsMax, report, (tls) =>
           createHttpsServer({ ...settings, ...tls }, answer),
         )
       : makePlainServer(options, createHttpServer(settings, answer));
-  const http = server as HttpServer;
+  const http = made.server as HttpServer;
   http.maxConnections = connectionsMax;
   http.maxHeadersCount = HEADER_FIELDS_MAX;
   http.maxRequestsPerSocket = REQUESTS_PER_CONNECTION_MAX;
@@ -86,25 +86,15 @@ export async function listenWeb(options: WebListenOptions): Promise<Listener> {
       heads[verdict.head](new WebSocketStream(ws), peerOf(request), sweep);
     });
   });
-  const port = await bind(server, options);
-  server.on("error", report);
-  sweep.start();
-  return {
-    port,
-    get connections() {
-      return sweep.size;
-    },
-    setCertificate,
-    async close() {
+  return begin(made, options, {
+    sweep,
+    report,
+    stopAccepting() {
       isClosing = true;
       http.close();
       http.closeAllConnections();
-      sweep.closeAll("shutdown");
-      await sweep.emptied();
-      for (const socket of rawSockets) socket.destroy();
-      sweep.stop();
     },
-  };
+  });
 }
 
 const httpSettings = (limits: WebLimits) => ({
