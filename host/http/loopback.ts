@@ -10,11 +10,10 @@ import { setTimeout as pause } from "node:timers/promises";
 import { SandpiperError } from "../../abi/index.ts";
 import { GatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { sparsely } from "./sparse-log.ts";
 
 /** How long a wrong token waits for its answer, with its connection: fewer tries, ms. */
 const REFUSAL_DELAY_MS = 1_000;
-/** Wrong tokens are logged at most this often, ms. */
-const LOG_INTERVAL_MS = 60_000;
 const LOOPBACK_NAME = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
 
 /** @throws {SandpiperError} SP_REQUEST_HOST: not a name of the loopback */
@@ -37,16 +36,9 @@ export function createTokenGate(options: {
 }): TokenGate {
   const { token, log, delayMs = REFUSAL_DELAY_MS } = options;
   const wanted = digest(token);
-  let refused = 0;
-  let loggedAtMs = -Infinity;
-  const note = (): void => {
-    refused++;
-    const now = performance.now();
-    if (now - loggedAtMs < LOG_INTERVAL_MS) return;
-    loggedAtMs = now;
-    log.warn({ refused }, "management port: somebody has no token, or a wrong one");
-    refused = 0;
-  };
+  const note = sparsely<void>((refused) =>
+    log.warn({ refused }, "management port: somebody has no token, or a wrong one"),
+  );
   return {
     async admit({ headers: { host = "", authorization = "" } }) {
       checkHost(host);

@@ -5,7 +5,7 @@
 import type { IncomingMessage, Server } from "node:http";
 import { createServer as createTcpServer, type AddressInfo, type Socket } from "node:net";
 import { checkHost } from "../http/loopback.ts";
-import type { Log } from "../log.ts";
+import { sparsely } from "../http/sparse-log.ts";
 import { WorkloadError } from "./errors.ts";
 import { userAtPeer } from "./peer-user.ts";
 import { createModuleServer, type ServedBy } from "./server.ts";
@@ -13,8 +13,6 @@ import { createModuleServer, type ServedBy } from "./server.ts";
 const LOOPBACK = "127.0.0.1";
 /** Of all users together, those who are not let in included. */
 const CONNECTIONS_MAX = 64;
-/** Connections of others are logged at most this often. */
-const LOG_INTERVAL_MS = 60_000;
 
 export interface LoopbackSettings {
   readonly port: number;
@@ -34,7 +32,12 @@ export async function serveLoopback(
 ): Promise<LoopbackListener> {
   const closing = new AbortController();
   const servers = serversByUser(users, served, closing.signal);
-  const note = noteOfOthers(served.log);
+  const note = sparsely<number | null>((closed, uid) =>
+    served.log.warn(
+      { uid, closed },
+      "workload API: closed a connection of a user who is not in workload.http.users",
+    ),
+  );
   const sockets = new Set<Socket>();
   const tcp = createTcpServer({ pauseOnConnect: true }, (socket) => {
     sockets.add(socket);
@@ -98,23 +101,6 @@ async function admit(
   }
   server.emit("connection", socket);
   socket.resume();
-}
-
-/** For the log: the latest of those who were closed, and how many there were since it said so last. */
-function noteOfOthers(log: Log): (uid: number | null) => void {
-  let closed = 0;
-  let loggedAtMs = -Infinity;
-  return (uid) => {
-    closed++;
-    const nowMs = performance.now();
-    if (nowMs - loggedAtMs < LOG_INTERVAL_MS) return;
-    loggedAtMs = nowMs;
-    log.warn(
-      { uid, closed },
-      "workload API: closed a connection of a user who is not in workload.http.users",
-    );
-    closed = 0;
-  };
 }
 
 const cannotListen = (port: number, cause: NodeJS.ErrnoException): WorkloadError =>
