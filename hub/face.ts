@@ -329,7 +329,8 @@ export interface Hub extends DeviceboundFace {
   changeIdentity(change: IdentityChange): Promise<Identity>;
   /** With the modules of a device, and their twins; live connections are closed. @throws SP_IDENTITY_UNKNOWN */
   removeIdentity(deviceId: string, moduleId?: string): Promise<void>;
-  identities(): Promise<readonly Identity[]>;
+  /** All of them, or a device with its modules. */
+  identities(deviceId?: string): Promise<readonly Identity[]>;
   /** As it is now; a module of a device that is disabled is so, too. `null`: there is none. */
   identity(deviceId: string, moduleId: string | null): Promise<Identity | null>;
   clients(): Promise<readonly ConnectedClient[]>;

@@ -131,8 +131,9 @@ export class LocalHub implements Hub {
     return removeIdentity(this.#now, deviceId, moduleId);
   }
 
-  async identities(): Promise<readonly Identity[]> {
-    return this.#now.identities.all();
+  async identities(deviceId?: string): Promise<readonly Identity[]> {
+    const all = this.#now.identities.all();
+    return deviceId === undefined ? all : all.filter((one) => one.deviceId === deviceId);
   }
 
   async identity(deviceId: string, moduleId: string | null): Promise<Identity | null> {

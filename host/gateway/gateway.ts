@@ -258,7 +258,7 @@ const workloadOf = (
       vaultKey,
       nowMs: () => Date.now(),
       identity: (moduleId) => hub.identity(gatewayId, moduleId),
-      identities: () => hub.identities(),
+      identities: () => hub.identities(gatewayId),
     },
   });
 

@@ -11,6 +11,7 @@ export interface ManagementBackend {
   readonly hub: Pick<
     Hub,
     | "identities"
+    | "identity"
     | "addIdentity"
     | "changeIdentity"
     | "removeIdentity"

@@ -280,11 +280,9 @@ async function login(
   moduleId: string | undefined,
   validSecs: number,
 ): Promise<MqttLogin> {
-  const found = (await hub.identities()).find(
-    (identity) => identity.deviceId === deviceId && identity.moduleId === moduleId,
-  );
+  const found = await hub.identity(deviceId, moduleId ?? null);
   const name = moduleId === undefined ? deviceId : `${deviceId}/${moduleId}`;
-  if (found === undefined) throw unknown(name);
+  if (found === null) throw unknown(name);
   const [primaryKey] = keysOf(found);
   if (primaryKey !== undefined) {
     const ids = moduleId === undefined ? { deviceId } : { deviceId, moduleId };

@@ -13,6 +13,6 @@ export interface WorkloadBackend {
   readonly nowMs: () => number;
   /** Of one of the gateway's own modules, as it is now. @throws SP_HUB_* while there is no hub to ask */
   identity(moduleId: string): Promise<Identity | null>;
-  /** All of the gateway's, modules and devices. */
+  /** The gateway's own, at least: there may be ten thousand devices, which are of no use here. */
   identities(): Promise<readonly Identity[]>;
 }

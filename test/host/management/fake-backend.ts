@@ -39,6 +39,7 @@ export function createFakeBackend(): FakeBackend {
     version: "0.0.0",
     hub: {
       identities: async () => [...identities.values()],
+      identity: async (deviceId, moduleId) => identities.get(key(deviceId, moduleId ?? undefined)) ?? null,
       addIdentity: async (identity) => {
         const name = key(identity.deviceId, identity.moduleId);
         if (identities.has(name)) throw new SandpiperError("SP_IDENTITY_EXISTS", `device "${name}": exists`);
