@@ -1,16 +1,11 @@
 /** `sandpiper c2d feedback`: what became of messages to devices whose senders wanted to know. */
 import type { FeedbackPage } from "../../host/index.ts";
-import type { Command, Context } from "../command.ts";
-import { UsageError } from "../errors.ts";
-import { noPositionals, wholeNumber } from "./arguments.ts";
+import type { Command } from "../command.ts";
+import { noPositionals } from "./arguments.ts";
 import { gatewayClient } from "./gateway-client.ts";
 import { DIR_OPTION } from "./gateway-dir.ts";
+import { LOG_OPTIONS, logStartOf, readLogPages } from "./log-pages.ts";
 import { printable } from "./message-text.ts";
-
-const TAIL_DEFAULT = 20;
-const PAGE_RECORDS = 100;
-/** How long the gateway holds a request that has nothing to answer yet. */
-const WAIT_MS = 20_000;
 
 export const feedbackCommand: Command = {
   name: "c2d feedback",
@@ -20,39 +15,28 @@ export const feedbackCommand: Command = {
   example: "sandpiper c2d feedback --follow",
   options: {
     ...DIR_OPTION,
-    follow: { type: "boolean", short: "f", description: "go on with what comes" },
-    tail: { type: "string", short: "n", description: `begin with the last this many (${TAIL_DEFAULT})` },
-    from: { type: "string", description: "begin with this offset" },
+    ...LOG_OPTIONS,
   },
   async run({ values, positionals, env, json, out, err }) {
     noPositionals(positionals, this.usage);
+    const start = logStartOf(values);
     const client = await gatewayClient(values, env);
-    const follow = values["follow"] === true;
-    let query = startOf(values);
+    const pages = readLogPages(
+      (query) => client.feedback(query),
+      ({ records }) => records.length,
+      start,
+      values["follow"] === true,
+    );
     let shown = 0;
-    for (;;) {
-      const page = await client.feedback({ ...query, limit: PAGE_RECORDS, waitMs: follow ? WAIT_MS : 0 });
-      if (page.records.length === 0 && !follow) break;
-      if ("from" in query && page.oldest > query.from) {
-        err(`${page.oldest - query.from} records were given up before they could be read here`);
-      }
-      for (const record of page.records) out(json ? JSON.stringify(record) : format(record));
+    for await (const { page, missed } of pages) {
       shown += page.records.length;
-      query = { from: page.next };
+      if (missed > 0) err(`${missed} records were given up before they could be read here`);
+      for (const record of page.records) out(json ? JSON.stringify(record) : format(record));
     }
     if (shown === 0 && !json) out("no feedback; it is kept of messages that are sent with --ack");
     return 0;
   },
 };
-
-function startOf(values: Context["values"]): { tail: number } | { from: number } {
-  const from = wholeNumber(values, "from", Number.MAX_SAFE_INTEGER);
-  const tail = wholeNumber(values, "tail", Number.MAX_SAFE_INTEGER);
-  if (from !== undefined && tail !== undefined) {
-    throw new UsageError("options --tail and --from: exclude each other");
-  }
-  return from === undefined ? { tail: tail ?? TAIL_DEFAULT } : { from };
-}
 
 const format = (record: FeedbackPage["records"][number]): string =>
   `${record.enqueuedTimeUtc} ${record.deviceId} ${printable(record.originalMessageId)} ` +
