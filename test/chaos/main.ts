@@ -12,7 +12,8 @@ import { drawsOf } from "./draws.ts";
 import { figuresLine, isClean, type Figures } from "./figures.ts";
 import { tryMutant } from "./mutants.ts";
 import { MUTATIONS } from "./mutations.ts";
-import { parseCommand, USAGE, UsageError, type ChaosCommand, type Task } from "./options.ts";
+import { parseCommand, USAGE, type ChaosCommand, type Task } from "./options.ts";
+import { UsageError } from "../support/command-line.ts";
 import { SCENARIOS } from "./scenarios/index.ts";
 
 const EXIT_FAILED = 1;

@@ -1,11 +1,10 @@
 /** The command line of `npm run chaos`. */
-import { parseArgs } from "node:util";
 import type { StoreConfig } from "../../hub/face.ts";
+import { seedOf, UsageError, valuesOf, whole } from "../support/command-line.ts";
 import { SCENARIOS } from "./scenarios/index.ts";
 
 /** Those that keep what they are given. */
 const BACKENDS = ["redo", "lmdb"] as const satisfies readonly StoreConfig["backend"][];
-const SEED_MAX = 2 ** 31 - 1;
 const ROUNDS_MAX = 1_000_000;
 const MINUTES_MAX = 24 * 60;
 const NAMES = Object.keys(SCENARIOS).join(", ");
@@ -20,8 +19,6 @@ export const USAGE = `usage: npm run chaos -- [options]
   --seed S         to have the same draws again (random)
   --json           the last line as JSON
 `;
-
-export class UsageError extends Error {}
 
 export type Task =
   | { readonly kind: "rounds"; readonly rounds: number }
@@ -45,11 +42,11 @@ const OPTIONS = {
   json: { type: "boolean" },
 } as const;
 
-type Values = ReturnType<typeof valuesOf>;
+type Values = ReturnType<typeof valuesOf<typeof OPTIONS>>;
 
 /** @throws {UsageError} */
 export function parseCommand(args: readonly string[]): ChaosCommand {
-  const values = valuesOf(args);
+  const values = valuesOf(args, OPTIONS);
   const { backend = BACKENDS[0], seed, json = false } = values;
   const known = BACKENDS.find((name) => name === backend);
   if (known === undefined)
@@ -57,17 +54,9 @@ export function parseCommand(args: readonly string[]): ChaosCommand {
   return {
     task: taskOf(values),
     backend: known,
-    seed: seed === undefined ? Math.floor(Math.random() * SEED_MAX) : whole("seed", seed, 0, SEED_MAX),
+    seed: seedOf(seed),
     isJson: json,
   };
-}
-
-function valuesOf(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: OPTIONS }).values;
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
 }
 
 function taskOf({ rounds, scenario, minutes, mutants, backend }: Values): Task {
@@ -91,12 +80,6 @@ function refuse(beside: string, options: Readonly<Record<string, string | undefi
     if (value === undefined) continue;
     throw new UsageError(`${name}: not ${beside}${why === undefined ? "" : `, ${why}`}`);
   }
-}
-
-function whole(name: string, text: string, min: number, max: number): number {
-  const number = Number(text);
-  if (/^\d+$/.test(text) && number >= min && number <= max) return number;
-  throw new UsageError(`--${name} "${text}": expected a whole number from ${min} to ${max}`);
 }
 
 function minutesOf(text: string): number {

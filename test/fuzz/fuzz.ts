@@ -1,6 +1,6 @@
 /** One run: streams on several connections at once, until the time is over or something is wrong. */
 import { setTimeout as delay } from "node:timers/promises";
-import { Draws } from "./draws.ts";
+import { drawsOf } from "./draws.ts";
 import { canaryFigures, Figures, shallows, type Outcome } from "./figures.ts";
 import { streamOf } from "./generator.ts";
 import { Sender, STAYING_MAX } from "./sender.ts";
@@ -123,7 +123,7 @@ class Run {
 
   /** Calls and changed twins: clients are not only asking, they are asked as well. */
   async #poke(): Promise<void> {
-    const draws = new Draws(this.#seed, POKES_PART);
+    const draws = drawsOf(this.#seed, POKES_PART);
     const { hub } = this.#target.child;
     while (!this.#isOver) {
       await delay(POKE_MS);

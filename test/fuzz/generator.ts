@@ -1,7 +1,7 @@
 /** Streams by seed and number: a session of somebody registered, well-formed, then mutated, and cut into writes. */
 import { amqpHoard } from "./amqp-hoard.ts";
 import { amqpSession } from "./amqp-session.ts";
-import { Draws } from "./draws.ts";
+import { drawsOf, type Draws } from "./draws.ts";
 import { mqttSession } from "./mqtt-session.ts";
 import { mutated } from "./mutator.ts";
 import type { Population } from "./population.ts";
@@ -29,7 +29,7 @@ const SPARED_MIN = { mqtt: 1, amqp: 8 } as const;
 
 /** @param crowd streams at the beginning of a run that are all of such strangers: as many as stay at once */
 export function streamOf(seed: number, index: number, { members }: Population, crowd = 0): Stream {
-  const draws = new Draws(seed, index);
+  const draws = drawsOf(seed, index);
   const wire = index < crowd ? "amqp" : wireOf(draws.below(100));
   if (index < crowd || (wire === "amqp" && draws.chance(HOARD_PERCENT)))
     return { wire, index, pieces: amqpHoard(draws), cut: "pieces", farewell: "stay" };

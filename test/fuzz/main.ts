@@ -12,7 +12,8 @@ import { figuresLine, figuresTable, type Outcome } from "./figures.ts";
 import { runFuzz, type FuzzResult } from "./fuzz.ts";
 import { culpritOf, Trials } from "./minimize.ts";
 import { MUTANTS, tryMutant } from "./mutants.ts";
-import { parseCommand, USAGE, UsageError, type FuzzCommand } from "./options.ts";
+import { parseCommand, USAGE, type FuzzCommand } from "./options.ts";
+import { UsageError } from "../support/command-line.ts";
 import { readStreams, StreamFileError, writeStreams } from "./stream-file.ts";
 
 const EXIT_FAILED = 1;

@@ -1,7 +1,6 @@
 /** The command line of `npm run fuzz`. */
-import { parseArgs } from "node:util";
+import { seedOf, UsageError, valuesOf, whole } from "../support/command-line.ts";
 
-const SEED_MAX = 2 ** 31 - 1;
 const SECONDS_DEFAULT = 60;
 const SECONDS_MAX = 24 * 3600;
 
@@ -13,8 +12,6 @@ export const USAGE = `usage: npm run fuzz -- [options]
   --mutants      instead: hubs with one guard left out each, which must be caught
   --json         the last line as JSON
 `;
-
-export class UsageError extends Error {}
 
 export type Task =
   | { readonly kind: "run"; readonly seconds: number }
@@ -35,25 +32,17 @@ const OPTIONS = {
   json: { type: "boolean" },
 } as const;
 
-type Values = ReturnType<typeof valuesOf>;
+type Values = ReturnType<typeof valuesOf<typeof OPTIONS>>;
 
 /** @throws {UsageError} */
 export function parseCommand(args: readonly string[]): FuzzCommand {
-  const values = valuesOf(args);
+  const values = valuesOf(args, OPTIONS);
   const { seed, json = false } = values;
   return {
     task: taskOf(values),
-    seed: seed === undefined ? Math.floor(Math.random() * SEED_MAX) : whole("seed", seed, 0, SEED_MAX),
+    seed: seedOf(seed),
     isJson: json,
   };
-}
-
-function valuesOf(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: OPTIONS }).values;
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
 }
 
 function taskOf({ seconds, seed, replay, mutants }: Values): Task {
@@ -72,10 +61,4 @@ function refuse(beside: string, options: Readonly<Record<string, string | boolea
   for (const [name, value] of Object.entries(options)) {
     if (value !== undefined) throw new UsageError(`${name}: not beside ${beside}`);
   }
-}
-
-function whole(name: string, text: string, min: number, max: number): number {
-  const number = Number(text);
-  if (/^\d+$/.test(text) && number >= min && number <= max) return number;
-  throw new UsageError(`--${name} "${text}": expected a whole number from ${min} to ${max}`);
 }

@@ -22,3 +22,10 @@ export function mulberry32(seed: number): () => number {
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
 }
+
+/** Spreads seeds that follow on each other (Knuth's multiplicative hash). */
+const SPREAD = 0x9e3779b1;
+
+/** A generator for each part of a run: what one draws does not depend on how far another has come. */
+export const randomOfPart = (seed: number, part: number): (() => number) =>
+  mulberry32(Math.imul(seed, SPREAD) + part);
